@@ -1,0 +1,102 @@
+"""The options that commands share, declared once, and how they become a configuration.
+
+A command takes the ones it needs, as `experiment: Experiment = None`, and hands them to `resolve`.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
+
+import typer
+
+from fusion_rl.config.load import Resolved, load
+
+_CONCERNS = "Experiment"
+_VALUES = "Single values"
+
+Experiment: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--experiment",
+        "-e",
+        help="Experiment: preset or YAML file [default: deeprmsa-nsfnet].",
+        rich_help_panel=_CONCERNS,
+    ),
+]
+Network: TypeAlias = Annotated[
+    str | None, typer.Option("--network", help="Network: preset or YAML file.", rich_help_panel=_CONCERNS)
+]
+Scenarios: TypeAlias = Annotated[
+    str | None, typer.Option("--scenarios", help="Traffic: preset or YAML file.", rich_help_panel=_CONCERNS)
+]
+Algorithm: TypeAlias = Annotated[
+    str | None, typer.Option("--algorithm", help="Algorithm: preset or YAML file.", rich_help_panel=_CONCERNS)
+]
+Reward: TypeAlias = Annotated[
+    str | None, typer.Option("--reward", help="Reward: preset or YAML file.", rich_help_panel=_CONCERNS)
+]
+Execution: TypeAlias = Annotated[
+    str | None, typer.Option("--execution", help="Execution: preset or YAML file.", rich_help_panel=_CONCERNS)
+]
+Settings: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any setting, as network.k_paths=50 or scenarios.*.load_erlang=210. Repeatable.",
+        rich_help_panel=_VALUES,
+    ),
+]
+Load: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--load", help="Load of all scenarios, nominal Erlang.", rich_help_panel=_VALUES),
+]
+PathsFile: TypeAlias = Annotated[
+    str | None, typer.Option("--paths-file", help="CSV of candidate paths.", rich_help_panel=_VALUES)
+]
+Seed: TypeAlias = Annotated[int | None, typer.Option("--seed", help="Seed.", rich_help_panel=_VALUES)]
+Timesteps: TypeAlias = Annotated[
+    int | None, typer.Option("--timesteps", help="Requests decided in training.", rich_help_panel=_VALUES)
+]
+Lanes: TypeAlias = Annotated[
+    int | None, typer.Option("--lanes", help="Networks simulated side by side.", rich_help_panel=_VALUES)
+]
+Device: TypeAlias = Annotated[str | None, typer.Option("--device", help="cpu, cuda or auto.", rich_help_panel=_VALUES)]
+Name: TypeAlias = Annotated[str | None, typer.Option("--name", help="Name of the run.", rich_help_panel=_VALUES)]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
+
+
+def resolve(
+    experiment: str | None = None,
+    network: str | None = None,
+    scenarios: str | None = None,
+    algorithm: str | None = None,
+    reward: str | None = None,
+    execution: str | None = None,
+    settings: Sequence[str] | None = None,
+    load_erlang: float | None = None,
+    paths_file: str | None = None,
+    seed: int | None = None,
+    timesteps: int | None = None,
+    lanes: int | None = None,
+    device: str | None = None,
+    name: str | None = None,
+) -> Resolved:
+    """The configuration that the options ask for; `--set` wins over the option of the same setting.
+
+    Raises:
+        ConfigError: an option cannot be used.
+    """
+    single = {
+        "scenarios.*.load_erlang": load_erlang,
+        "network.paths_file": paths_file,
+        "execution.seed": seed,
+        "execution.timesteps": timesteps,
+        "execution.lanes": lanes,
+        "execution.device": device,
+        "execution.run_name": name,
+    }
+    given = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in single.items() if value is not None]
+    overrides = [*given, *(settings or ())]
+    concerns = (network, scenarios, algorithm, reward, execution)
+    return load(experiment, *concerns, overrides=overrides, overrides_from="command line")

@@ -1,0 +1,62 @@
+"""What commands print: results on stdout (one JSON object, or a table), everything else on stderr."""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PIPED_WIDTH = 200  # columns where stdout is not a terminal: tables are not folded at 80
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout: numpy values as numbers and lists, NaN and infinity as null."""
+    typer.echo(json.dumps(_jsonable(value), allow_nan=False))
+
+
+def log_console() -> "Console":
+    """The console for progress and remarks, on stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """Print a table on stdout; a cell that is a number goes to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        # Text, because rich would read a list as markup
+        table.add_row(*(Text(str(c), justify="right" if _is_number(c) else "left") for c in row))
+    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False).print(table)
+
+
+def _is_number(cell: object) -> bool:
+    return isinstance(cell, int | float) and not isinstance(cell, bool)
+
+
+def _jsonable(value: Any) -> Any:
+    """The value in the types that JSON has."""
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
+        value = value.tolist()
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    elif hasattr(value, "model_dump"):
+        value = value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_jsonable(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

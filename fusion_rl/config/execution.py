@@ -1,0 +1,50 @@
+"""The execution concern: how long, on what, with which seeds, and where the results go."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from fusion_rl.config.base import Settings
+
+
+class ExecutionConfig(Settings):
+    """How a run is carried out. Nothing here says what is learned or simulated."""
+
+    timesteps: int = Field(default=100_000, ge=1, description="requests decided in training, over all lanes")
+    lanes: int = Field(default=16, ge=1, le=65_536, description="networks simulated side by side in training")
+    seed: int = Field(default=1, ge=0, description="seed of training: traffic, initial weights, exploration")
+    device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="where the policy runs")
+    torch_threads: int = Field(
+        default=1, ge=1, description="CPU threads of torch; 1 where several runs go side by side"
+    )
+    progress: bool = Field(default=True, description="show a progress bar")
+    eval_every: int = Field(
+        default=25_000, ge=0, description="training steps between evaluations; 0: none before the end"
+    )
+    eval_requests: int = Field(default=20_000, ge=1, description="requests counted in one of these, over all its lanes")
+    eval_lanes: int = Field(default=8, ge=1, description="lanes of these")
+    eval_seed: int = Field(default=10_000, ge=0, description="seed of the held-out traffic of every evaluation")
+    final_requests: int = Field(
+        default=200_000, ge=1, description="requests counted in the final comparison, over all lanes"
+    )
+    final_lanes: int = Field(default=16, ge=1, description="lanes of the final comparison")
+    checkpoint_every: int = Field(default=0, ge=0, description="training steps between checkpoints; 0: at the end only")
+    tracking_dir: str = Field(default="mlruns", min_length=1, description="folder of the run log and of its artifacts")
+    experiment_name: str | None = Field(
+        default=None, min_length=1, description="name in the run log; null: the experiment's"
+    )
+    run_name: str | None = Field(
+        default=None, min_length=1, description="name of the run; null: made from what it does"
+    )
+    model_name: str | None = Field(
+        default=None, min_length=1, description="name of the registered model; null: made from what it is"
+    )
+    register_model: bool = Field(default=True, description="enter the trained model in the registry")
+
+    @model_validator(mode="after")
+    def _check_held_out(self) -> Self:
+        if self.seed == self.eval_seed:
+            raise ValueError(
+                f"seed and eval_seed are both {self.seed}: evaluation traffic must be held out from training"
+            )
+        return self

@@ -1,0 +1,59 @@
+"""The network concern: fibres, spectrum, modulation formats and candidate paths."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from fusion_rl.config.base import Settings
+
+Links = Literal["directed", "shared"]
+PathOrder = Literal["km", "hops", "hops-per-se"]
+
+
+class Format(Settings):
+    """A modulation format: what it carries, and how far."""
+
+    name: str | None = Field(default=None, description="name for people, as QPSK")
+    bits_per_s_per_hz: float = Field(gt=0, description="spectral efficiency, bits/s/Hz")
+    reach_km: float | None = Field(default=None, gt=0, description="longest path, km; null: any length")
+
+
+class NetworkConfig(Settings):
+    """An optical network before any traffic: what a World is built from."""
+
+    domain: Literal["optical"] = Field(default="optical", description="which simulator this network belongs to")
+    topology: str = Field(min_length=1, description="topology name, or a file: CSV edge list, GraphML, node-link JSON")
+    links: Links = Field(
+        "directed",
+        description="directed: each direction of an edge has its own spectrum; shared: both use one",
+    )
+    slots: int = Field(default=100, ge=1, le=4096, description="frequency slots of a link")
+    slot_width_ghz: float = Field(default=12.5, gt=0, description="width of a slot, GHz")
+    guard_slots: int = Field(default=0, ge=0, description="slots added on the high side of every allocation")
+    reach_table: tuple[Format, ...] | None = Field(
+        default=None, description="modulation formats; null: none, bandwidths are then widths in slots"
+    )
+    k_paths: int = Field(default=5, ge=1, description="candidate paths of a source-destination pair, at most")
+    path_order: PathOrder = Field(
+        "hops-per-se",
+        description="order of the candidates: length, hops, or hops / spectral efficiency the length allows",
+    )
+    paths_file: str | None = Field(default=None, description="CSV of candidate paths to use in place of our own")
+
+    @field_validator("reach_table")
+    @classmethod
+    def _check_reach_table(cls, formats: tuple[Format, ...] | None) -> tuple[Format, ...] | None:
+        if formats is None:
+            return None
+        if not formats:
+            raise ValueError("is empty: give at least one format, or null for a network without formats")
+        pairs = [(form.bits_per_s_per_hz, form.reach_km) for form in formats]
+        for efficiency, reach_km in pairs:
+            if pairs.count((efficiency, reach_km)) > 1:
+                reach = "any length" if reach_km is None else f"{reach_km:g} km"
+                raise ValueError(f"lists the format {efficiency:g} bits/s/Hz up to {reach} more than once")
+        names = [form.name for form in formats if form.name is not None]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"lists the format name '{name}' more than once")
+        return formats

@@ -1,0 +1,30 @@
+"""The reward concern: what the agent is paid for serving or blocking a request."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from fusion_rl.config.base import Settings
+
+
+class RewardConfig(Settings):
+    """A reward function by name, and its parameters."""
+
+    name: str = Field(default="service", min_length=1, description="reward function, as registered")
+    success: float = Field(default=1.0, description="paid for a request that is served")
+    block: float = Field(default=-1.0, description="paid for a request that is blocked")
+    bandwidth_weighted: bool = Field(
+        default=False, description="multiply by the request's share of the largest bandwidth"
+    )
+    efficiency_weight: float = Field(
+        default=0.0, ge=0, description="weight of the term that favours allocations with few slot-hops"
+    )
+    parameters: dict[str, float | int | bool | str] = Field(
+        default={}, description="parameters of a user's own function"
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.success <= self.block:
+            raise ValueError(f"success ({self.success:g}) must be above block ({self.block:g}): it pays for blocking")
+        return self
