@@ -1,0 +1,140 @@
+"""The seam that every domain meets: many lanes of a decision problem, stepped together.
+
+Training, evaluation and the environments know a domain by this protocol alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gymnasium import spaces
+
+from fusion_rl.arrays import AnyArray, Bools, Bytes, Floats, Floats32, Ints64
+from fusion_rl.config.experiment import ExperimentConfig
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of all lanes led to.
+
+    Attributes:
+        reward: [B].
+        ended: lanes whose episode is over, [B]. Episodes end after a number of requests, which is a time
+            limit and not a property of the task.
+        outcome: the domain's record of what was done, a NamedTuple of arrays [B].
+    """
+
+    reward: Floats32
+    ended: Bools
+    outcome: Any
+
+
+class BatchSimulator(Protocol):
+    """A domain seen by an agent."""
+
+    num_lanes: int
+    observation_space: spaces.Space[Any]
+    action_space: spaces.Discrete
+
+    def reset(self, lanes: Sequence[int], seeds: Sequence[int | None] | None = None) -> None:
+        """Begin a new episode on some lanes.
+
+        A lane given a seed repeats the episodes of that seed from the first on; without one it goes on to
+        traffic that it has not met.
+        """
+
+    def step(self, actions: Ints64) -> Step:
+        """Decide the request at hand of every lane."""
+
+    def observations(self) -> AnyArray | dict[str, AnyArray]:
+        """What every lane shows of its request at hand, [B, ...]; a copy."""
+
+    def measure(self, gauge: Any) -> None:
+        """Add samples of the lanes to the domain's gauge."""
+
+    def masks(self) -> Bools:
+        """Actions that can be served, [B, A]; one is left where none can. A copy."""
+
+    def close(self) -> None:
+        """Release what the simulator holds."""
+
+
+class Estimate(Protocol):
+    """A mean and the half-width of its 95 % confidence interval."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def ci95(self) -> float: ...
+    @property
+    def method(self) -> str: ...
+
+
+class Tally(Protocol):
+    """Counts of what became of the requests of every lane, the warm-up left out."""
+
+    warmup_requests: int
+    requests: int
+
+    def add(self, lane: int, first_number: int, verdict: Bytes, gbps: Floats) -> None:
+        """Count consecutive requests of one lane."""
+
+    def blocking_by_lane(self) -> Floats:
+        """Service blocking of each lane, [B]."""
+
+    @property
+    def service_blocking(self) -> Estimate: ...
+    @property
+    def bit_rate_blocking(self) -> Estimate: ...
+    @property
+    def blocked_requests(self) -> int: ...
+    @property
+    def block_reasons(self) -> dict[str, int]: ...
+
+
+class Gauge(Protocol):
+    """Samples of how the network is used."""
+
+    @property
+    def utilisation(self) -> float: ...
+    @property
+    def fragmentation(self) -> float: ...
+    @property
+    def link_utilisation(self) -> Floats: ...
+
+
+class Domain(Protocol):
+    """A domain seen by training: a module with these names. `Setting` is the domain's own affair."""
+
+    BASELINES: tuple[str, ...]
+
+    def prepare(self, config: ExperimentConfig) -> Any:
+        """The setting that everything which simulates it shares."""
+
+    def make_simulator(
+        self, config: ExperimentConfig, setting: Any, num_lanes: int, seed: int, **episode: int | None
+    ) -> BatchSimulator:
+        """Lanes for an agent.
+
+        `scenario` runs that one on every lane; `warmup_requests` and `episode_requests` replace the scenarios' own.
+        """
+
+    def heuristic_names(self) -> tuple[str, ...]:
+        """Policies that need no training."""
+
+    def run_heuristic(
+        self, setting: Any, name: str, *, requests: int, lanes: int, seed: int, scenario: int, threads: int | None
+    ) -> Any:
+        """Serve a scenario's traffic with a heuristic."""
+
+    def make_tally(self, setting: Any, scenario: int, requests: int, lanes: int) -> Tally:
+        """Counts for what an agent does with a scenario's traffic."""
+
+    def replay(self, setting: Any, decisions: Any, *, seed: int) -> Any:
+        """Serve lane 0's first traffic with decisions made before; arrays (verdict, path, start), [T]."""
+
+    def make_gauge(self, setting: Any) -> Gauge:
+        """Room for samples of how the network is used."""
+
+    def conditions(self, setting: Any, scenario: int) -> dict[str, object]:
+        """What a figure of this scenario must name to mean anything."""

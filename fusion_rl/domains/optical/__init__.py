@@ -1,0 +1,1 @@
+"""Dynamic routing, modulation and spectrum assignment in elastic optical networks."""

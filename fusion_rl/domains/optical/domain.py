@@ -1,0 +1,90 @@
+"""The optical domain as the layers above know it: see `fusion_rl.domains.base.Domain`."""
+
+from fusion_rl.config.experiment import ExperimentConfig
+from fusion_rl.domains.optical.heuristics import HEURISTICS
+from fusion_rl.domains.optical.metrics import Gauge, Tally
+from fusion_rl.domains.optical.pipelines.orchestrator import Decisions
+from fusion_rl.domains.optical.rollout import LaneServer, Rollout, recorded, run
+from fusion_rl.domains.optical.setting import Setting
+from fusion_rl.domains.optical.setting import prepare as prepare_setting
+from fusion_rl.domains.optical.simulator import OpticalSimulator
+
+BASELINES = ("ksp-ff", "ff-ksp", "ksp-bf", "least-congested", "sp-ff", "random")
+
+
+def prepare(config: ExperimentConfig) -> Setting:
+    """Network and scenarios, made ready once and shared by everything that simulates them."""
+    return prepare_setting(config.network, config.scenarios)
+
+
+def make_simulator(
+    config: ExperimentConfig,
+    setting: Setting,
+    num_lanes: int,
+    seed: int,
+    *,
+    scenario: int | None = None,
+    warmup_requests: int | None = None,
+    episode_requests: int | None = None,
+) -> OpticalSimulator:
+    """The simulator that a configuration's observation, action codec and reward ask for."""
+    return OpticalSimulator(
+        setting,
+        num_lanes=num_lanes,
+        observation=config.algorithm.observation,
+        action=config.algorithm.action,
+        reward=config.reward,
+        seed=seed,
+        scenario=scenario,
+        warmup_requests=warmup_requests,
+        episode_requests=episode_requests,
+    )
+
+
+def heuristic_names() -> tuple[str, ...]:
+    """Policies that need no training."""
+    return HEURISTICS.names()
+
+
+def run_heuristic(
+    setting: Setting, name: str, *, requests: int, lanes: int, seed: int, scenario: int, threads: int | None
+) -> Rollout:
+    """Serve a scenario's traffic with a heuristic; see `rollout.run`."""
+    return run(setting, HEURISTICS[name], requests=requests, lanes=lanes, seed=seed, scenario=scenario, threads=threads)
+
+
+def make_tally(setting: Setting, scenario: int, requests: int, lanes: int) -> Tally:
+    """Counts for what an agent does with a scenario's traffic."""
+    return Tally(lanes, -(-requests // lanes), setting.scenarios[scenario].warmup_requests)
+
+
+def replay(setting: Setting, decisions: Decisions, *, seed: int, scenario: int = 0) -> Decisions:
+    """Serve the first traffic of lane 0 with decisions made before, and say what became of each request."""
+    count = decisions.verdict.size
+    server = LaneServer(setting.world, recorded, decisions, setting.typical_erlang)
+    return server.serve(setting.models[scenario].stream(seed, 0, 0).take(count))
+
+
+def make_gauge(setting: Setting) -> Gauge:
+    """Room for samples of utilisation and fragmentation."""
+    return Gauge(setting.world.link_length_km.size)
+
+
+def conditions(setting: Setting, scenario: int) -> dict[str, object]:
+    """What a blocking figure of this scenario must name to mean anything."""
+    network, traffic = setting.network, setting.scenarios[scenario]
+    reach = network.reach_table
+    return {
+        "topology": setting.topology.name,
+        "links": network.links,
+        "slots": network.slots,
+        "guard_slots": network.guard_slots,
+        "reach_table": [[f.bits_per_s_per_hz, f.reach_km] for f in reach] if reach is not None else None,
+        "k_paths": network.k_paths,
+        "path_order": network.path_order if network.paths_file is None else f"file {network.paths_file}",
+        "scenario": traffic.name,
+        "load_erlang": traffic.load_erlang,
+        "offered_erlang": traffic.offered_erlang,
+        "holding_truncation": traffic.holding_truncation,
+        "warmup_requests": traffic.warmup_requests,
+    }

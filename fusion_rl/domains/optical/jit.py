@@ -1,0 +1,49 @@
+"""How the kernels are compiled and where their machine code is kept.
+
+Two habits of Numba's cache would hurt here, and this module mends both:
+
+* A cached kernel is recompiled when its own file changes, but not when a kernel that it calls does. The
+  cache folder is therefore named after a digest of every kernel source, so stale code cannot be picked up.
+* A kernel that receives another kernel as an argument (a policy, an observation) would never be found in
+  the cache again by a new process, since Numba gives dispatchers a random identity. `kernel` gives them
+  one that is made from their name.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core import config as numba_config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _sources_digest() -> str:
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    _cache_home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    numba_config.CACHE_DIR = str(  # type: ignore[attr-defined]  # made at run time
+        _cache_home / "fusion_rl" / "kernels" / _sources_digest()
+    )
+
+
+def kernel(function: F) -> F:
+    """Compile a function of arrays and numbers to machine code, cached on disk, free of the GIL.
+
+    Kernels pass tuples of some twenty arrays to each other and allocate nothing. Inlining them spares pushing
+    those tuples at each call, and leaving Numba's reference counting out (`_nrt`) spares two atomic
+    operations for each array and call: together ten times the speed. The caller holds the arrays meanwhile.
+    """
+    options: Any = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": True, "_nrt": False}
+    compiled: Any = numba.njit(**options)(function)
+    if hasattr(compiled, "_set_uuid"):  # absent under NUMBA_DISABLE_JIT=1, where the function comes back as it was
+        compiled._set_uuid(f"{function.__module__}.{function.__qualname__}")
+    return compiled  # type: ignore[no-any-return]

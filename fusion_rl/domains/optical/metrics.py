@@ -1,0 +1,175 @@
+"""Blocking with confidence intervals, block reasons, utilisation and fragmentation.
+
+An interval is Student's t at 95 % over independent parts of the requests: the lanes where there are at least
+eight of them, otherwise batches of consecutive requests of each lane (batch means). `Estimate` says which.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fusion_rl.arrays import Bytes, Floats, Ints64
+from fusion_rl.domains.optical.pipelines.orchestrator import (
+    ACCEPTED,
+    REFUSED_DECISION,
+    VERDICT_NAMES,
+)
+from fusion_rl.errors import SimulationError
+
+BATCHES = 32  # of one lane
+LANES_ENOUGH = 8
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and the half-width of its 95 % confidence interval.
+
+    Attributes:
+        mean: ratio over all requests.
+        ci95: half-width.
+        parts: how many parts the interval rests on.
+        method: "independent lanes" or "batch means".
+    """
+
+    mean: float
+    ci95: float
+    parts: int
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.mean:.5f} ± {self.ci95:.5f}"
+
+
+def ratio_estimate(parts: Floats, totals: Floats) -> Estimate:
+    """Estimate sum(parts) / sum(totals) from counts by lane and batch, both [B, batches]."""
+    by_lane = parts.shape[0] >= LANES_ENOUGH
+    top, bottom = (parts.sum(axis=1), totals.sum(axis=1)) if by_lane else (parts.ravel(), totals.ravel())
+    ratios = top[bottom > 0] / bottom[bottom > 0]
+    mean = float(parts.sum() / totals.sum()) if totals.sum() > 0 else float("nan")
+    return Estimate(mean, t_half_width(ratios), ratios.size, "independent lanes" if by_lane else "batch means")
+
+
+def t_half_width(values: Floats) -> float:
+    """Half-width of the 95 % t interval of a mean of independent values; nan for fewer than two."""
+    from scipy.stats import t
+
+    if values.size < 2:
+        return float("nan")
+    return float(t.ppf(0.975, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
+
+
+class Tally:
+    """Counts by lane and batch, fed with what was done with the requests.
+
+    Args:
+        lanes: lanes that are counted.
+        requests: requests of each lane that count.
+        warmup_requests: requests before them, which do not.
+    """
+
+    def __init__(self, lanes: int, requests: int, warmup_requests: int) -> None:
+        self.warmup_requests = warmup_requests
+        self.requests = requests
+        self._batch_requests = max(1, -(-requests // BATCHES))
+        self.offered = np.zeros((lanes, BATCHES))
+        self.blocked = np.zeros((lanes, BATCHES))
+        self.offered_gbps = np.zeros((lanes, BATCHES))
+        self.blocked_gbps = np.zeros((lanes, BATCHES))
+        self.verdicts: Ints64 = np.zeros((lanes, len(VERDICT_NAMES)), np.int64)
+
+    def add(self, lane: int, first_number: int, verdict: Bytes, gbps: Floats) -> None:
+        """Count consecutive requests of one lane.
+
+        Args:
+            lane: whose they are.
+            first_number: number of the first of them since the lane was reset.
+            verdict: what became of each, [n].
+            gbps: what each asked for, [n].
+
+        Raises:
+            SimulationError: a policy decided for spectrum that was not free.
+        """
+        if (verdict == REFUSED_DECISION).any():
+            raise SimulationError(
+                "the policy chose a path of another pair, out of reach, or spectrum that is in use; it must "
+                "return a free block of one of the request's candidate paths, or start -1 to refuse"
+            )
+        begin = np.clip(self.warmup_requests - first_number, 0, verdict.size)
+        end = np.clip(self.warmup_requests + self.requests - first_number, 0, verdict.size)
+        verdict, gbps = verdict[begin:end], gbps[begin:end]
+        batch = (np.arange(begin, end) + first_number - self.warmup_requests) // self._batch_requests
+        blocked = verdict != ACCEPTED
+        self.offered[lane] += np.bincount(batch, minlength=BATCHES)
+        self.blocked[lane] += np.bincount(batch, blocked, BATCHES)
+        self.offered_gbps[lane] += np.bincount(batch, gbps, BATCHES)
+        self.blocked_gbps[lane] += np.bincount(batch, gbps * blocked, BATCHES)
+        self.verdicts[lane] += np.bincount(verdict, minlength=len(VERDICT_NAMES))
+
+    @property
+    def service_blocking(self) -> Estimate:
+        """Share of the requests that were blocked."""
+        return ratio_estimate(self.blocked, self.offered)
+
+    @property
+    def bit_rate_blocking(self) -> Estimate:
+        """Share of the bit rate asked for that was blocked."""
+        return ratio_estimate(self.blocked_gbps, self.offered_gbps)
+
+    @property
+    def blocked_requests(self) -> int:
+        """Requests that were blocked."""
+        return int(self.blocked.sum())
+
+    @property
+    def block_reasons(self) -> dict[str, int]:
+        """Blocked requests by reason."""
+        return {
+            name: int(self.verdicts[:, verdict].sum())
+            for verdict, name in enumerate(VERDICT_NAMES)
+            if verdict not in (ACCEPTED, REFUSED_DECISION)
+        }
+
+    def blocking_by_lane(self) -> Floats:
+        """Service blocking of each lane, [B]: what paired comparisons are made of."""
+        return np.asarray(self.blocked.sum(axis=1) / self.offered.sum(axis=1))
+
+
+class Gauge:
+    """Utilisation of every link and fragmentation, sampled at arrivals.
+
+    Poisson arrivals see time averages, so the mean over arrivals is the mean over time.
+    """
+
+    def __init__(self, links: int) -> None:
+        self.samples = 0
+        self._utilisation = np.zeros(links)
+        self._fragmentation = 0.0
+
+    def add(self, utilisation: Floats, fragmentation: float) -> None:
+        """Add a sample: share of slots in use by link, [L], and mean fragmentation."""
+        self.samples += 1
+        self._utilisation += utilisation
+        self._fragmentation += fragmentation
+
+    def merged(self, other: "Gauge") -> "Gauge":
+        """The samples of both."""
+        both = Gauge(self._utilisation.size)
+        both.samples = self.samples + other.samples
+        both._utilisation = self._utilisation + other._utilisation
+        both._fragmentation = self._fragmentation + other._fragmentation
+        return both
+
+    @property
+    def link_utilisation(self) -> Floats:
+        """Mean share of slots in use, [L]."""
+        return self._utilisation / max(self.samples, 1)
+
+    @property
+    def utilisation(self) -> float:
+        """Mean share of slots in use, over links and samples."""
+        return float(self.link_utilisation.mean())
+
+    @property
+    def fragmentation(self) -> float:
+        """Mean over links and samples of 1 - longest free block / free slots."""
+        return self._fragmentation / max(self.samples, 1)

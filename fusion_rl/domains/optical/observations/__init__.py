@@ -1,0 +1,32 @@
+"""Observations by name: what an agent is shown of a request and of the network it arrives at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fusion_rl.catalog import Catalog
+from fusion_rl.domains.optical.observations import deeprmsa, unified
+from fusion_rl.domains.optical.world import World
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A row of float32 features for each request.
+
+    Attributes:
+        layout: world -> {part: number of features}, in the order of the row.
+        write: kernel (world, lane, request, row) that fills the row.
+        as_dict: whether agents see a dict of the parts rather than the row.
+        low, high: limits of every feature.
+    """
+
+    layout: Callable[[World], dict[str, int]]
+    write: Callable[..., Any]
+    as_dict: bool
+    low: float
+    high: float
+
+
+OBSERVATIONS: Catalog[Observation] = Catalog("observation")
+OBSERVATIONS.register("deeprmsa", Observation(deeprmsa.layout, deeprmsa.write, as_dict=False, low=-10.0, high=100.0))
+OBSERVATIONS.register("unified", Observation(unified.layout, unified.write, as_dict=True, low=0.0, high=1.0))

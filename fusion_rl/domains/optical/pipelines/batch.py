@@ -1,0 +1,122 @@
+"""Many lanes at once, one request each: what the environments step."""
+
+from typing import Any, NamedTuple
+
+from fusion_rl.arrays import Bools, Bytes, Floats, Floats32, Ints, Ints64
+from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.pipelines import orchestrator
+from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE
+from fusion_rl.domains.optical.requests import Requests, request_at
+from fusion_rl.domains.optical.state import Lane, State, lane_of
+from fusion_rl.domains.optical.world import World
+
+
+class Window(NamedTuple):
+    """The requests at hand of every lane, and which of them is to be served next."""
+
+    arrival: Floats  # [B, T]
+    holding: Floats  # [B, T]
+    pair: Ints  # [B, T]
+    bandwidth_class: Ints  # [B, T]
+    key: Ints64  # [B]
+    number: Ints64  # [B] number of the window's first request since the lane was reset
+    cursor: Ints64  # [B]
+
+
+class Outcome(NamedTuple):
+    """What was done with the request of each lane."""
+
+    verdict: Bytes  # [B]
+    path: Ints  # [B] candidate path that carries it; -1 if blocked
+    start: Ints  # [B] first slot; -1 if blocked
+    width: Ints  # [B] slots taken, guard included; 0 if blocked
+    hops: Ints  # [B] 0 if blocked
+    gbps: Floats  # [B] bandwidth asked for
+
+
+class View(NamedTuple):
+    """What agents are shown of the request to come."""
+
+    observation: Floats32  # [B, D]
+    mask: Bools  # [B, A] actions that can be served
+
+
+@kernel
+def requests_of(window: Window, b: int) -> Requests:
+    """The requests at hand of lane b."""
+    return Requests(
+        window.arrival[b],
+        window.holding[b],
+        window.pair[b],
+        window.bandwidth_class[b],
+        window.key[b],
+        window.number[b],
+    )
+
+
+@kernel
+def look_at_lane(world: World, lane: Lane, window: Window, decode: Any, write: Any, view: View, b: int) -> None:
+    """Move lane b on to the arrival of its next request; fill its rows of the view.
+
+    Where no action can be served the mask leaves action 0, since an agent must choose something: the request
+    is then counted blocked, with its reason.
+    """
+    request = request_at(requests_of(window, b), window.cursor[b])
+    orchestrator.handle_release(world, lane, request.arrival)
+    none_fits = True
+    for action in range(view.mask.shape[1]):
+        _, start = decode(world, lane, request, action)
+        view.mask[b, action] = start != NOWHERE
+        none_fits &= start == NOWHERE
+    if none_fits:
+        view.mask[b, 0] = True
+    write(world, lane, request, view.observation[b])
+
+
+@kernel
+def look(world: World, state: State, window: Window, decode: Any, write: Any, view: View, lanes: Ints64) -> None:
+    """Fill the rows of some lanes."""
+    for i in range(lanes.size):
+        look_at_lane(world, lane_of(state, lanes[i]), window, decode, write, view, lanes[i])
+
+
+@kernel
+def step(
+    world: World,
+    state: State,
+    window: Window,
+    actions: Ints64,
+    decode: Any,
+    write: Any,
+    outcome: Outcome,
+    view: View,
+    first: int,
+    last: int,
+) -> int:
+    """Serve the request of each lane first..last-1 as its action says, and look at the next one.
+
+    Returns:
+        The most services that run in one lane.
+    """
+    most = 0
+    for b in range(first, last):
+        lane = lane_of(state, b)
+        request = request_at(requests_of(window, b), window.cursor[b])
+        path, start = decode(world, lane, request, actions[b])
+        verdict = orchestrator.handle_arrival(world, lane, request, path, start)
+        outcome.verdict[b] = verdict
+        outcome.gbps[b] = world.class_gbps[request.bandwidth_class]
+        if verdict == orchestrator.ACCEPTED:
+            outcome.path[b] = path
+            outcome.start[b] = start
+            outcome.width[b] = world.path_width[path, request.bandwidth_class]
+            outcome.hops[b] = world.path_hops[path]
+        else:
+            outcome.path[b] = NOWHERE
+            outcome.start[b] = NOWHERE
+            outcome.width[b] = 0
+            outcome.hops[b] = 0
+        most = max(most, lane.live[0])
+        window.cursor[b] += 1
+        look_at_lane(world, lane, window, decode, write, view, b)
+    return most

@@ -1,0 +1,98 @@
+"""Spectrum on a path: what is free on all its links, and where a block of slots can start."""
+
+from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.pipelines import bitmap
+from fusion_rl.domains.optical.state import Lane
+from fusion_rl.domains.optical.world import World
+
+NOWHERE = -1
+
+
+@kernel
+def find_free(world: World, lane: Lane, path: int) -> None:
+    """Leave the slots that are free on every link of a path in lane.free, [W]."""
+    free = lane.free
+    first = world.link_first[path]
+    last = world.link_first[path + 1]
+    for word in range(free.size):
+        used = lane.occupied[world.path_links[first], word]
+        for hop in range(first + 1, last):
+            used |= lane.occupied[world.path_links[hop], word]
+        free[word] = ~used
+
+
+@kernel
+def first_fit(world: World, lane: Lane, path: int, width: int) -> int:
+    """The lowest start of `width` free slots on a path, or NOWHERE."""
+    find_free(world, lane, path)
+    starts = lane.free
+    bitmap.keep_run_starts(starts, width)
+    for word in range(starts.size):
+        if starts[word] != bitmap.NONE:
+            return word * bitmap.WORD_BITS + bitmap.lowest_bit(starts[word])
+    return NOWHERE
+
+
+@kernel
+def best_fit(world: World, lane: Lane, path: int, width: int) -> tuple[int, int]:
+    """The start of the shortest free block of at least `width` slots on a path, and that block's length.
+
+    Of equally short blocks the lowest wins. (NOWHERE, 0) if there is none.
+    """
+    find_free(world, lane, path)
+    free = lane.free
+    best_start = NOWHERE
+    best_length = 0
+    start = bitmap.next_set(free, 0)
+    while start < world.slots:
+        end = bitmap.next_clear(free, start)
+        length = end - start
+        if length >= width and (best_start == NOWHERE or length < best_length):
+            best_start = start
+            best_length = length
+        start = bitmap.next_set(free, end)
+    return best_start, best_length
+
+
+@kernel
+def is_free(world: World, lane: Lane, path: int, start: int, width: int) -> bool:
+    """Whether slots start..start+width-1 are free on every link of a path."""
+    if start < 0 or start + width > world.slots:
+        return False
+    for hop in range(world.link_first[path], world.link_first[path + 1]):
+        if bitmap.touches_range(lane.occupied[world.path_links[hop]], start, start + width):
+            return False
+    return True
+
+
+@kernel
+def link_slots(world: World, lane: Lane, link: int) -> int:
+    """Slots in use on one link."""
+    total = 0
+    for word in range(world.beyond.size):
+        total += bitmap.count_bits(lane.occupied[link, word] & ~world.beyond[word])
+    return total
+
+
+@kernel
+def busiest_link_slots(world: World, lane: Lane, path: int) -> int:
+    """Slots in use on the busiest link of a path."""
+    most = 0
+    for hop in range(world.link_first[path], world.link_first[path + 1]):
+        most = max(most, link_slots(world, lane, world.path_links[hop]))
+    return most
+
+
+@kernel
+def link_fragmentation(world: World, lane: Lane, link: int) -> float:
+    """1 - longest free block / free slots of one link; 0 where nothing is free."""
+    row = lane.occupied[link]
+    total = 0
+    longest = 0
+    start = bitmap.next_clear(row, 0)
+    while start < world.slots:
+        end = bitmap.next_set(row, start)
+        total += min(end, world.slots) - start
+        longest = max(longest, min(end, world.slots) - start)
+        start = bitmap.next_clear(row, end)
+    return 1.0 - longest / total if total > 0 else 0.0

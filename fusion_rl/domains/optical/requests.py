@@ -1,0 +1,41 @@
+"""Requests: what traffic consists of."""
+
+from typing import NamedTuple
+
+from fusion_rl.arrays import Floats, Ints
+from fusion_rl.domains.optical.jit import kernel
+
+
+class Requests(NamedTuple):
+    """The requests of one lane in order of arrival."""
+
+    arrival: Floats  # [T] time
+    holding: Floats  # [T] time
+    pair: Ints  # [T] ordered source-destination pair
+    bandwidth_class: Ints  # [T]
+    key: int  # with a request's number, the seed of what a random policy draws for it
+    number: int  # number of the first request since the lane was reset
+
+
+class Request(NamedTuple):
+    """One request."""
+
+    arrival: float
+    holding: float
+    pair: int
+    bandwidth_class: int
+    key: int
+    number: int
+
+
+@kernel
+def request_at(requests: Requests, t: int) -> Request:
+    """Request t of those at hand."""
+    return Request(
+        requests.arrival[t],
+        requests.holding[t],
+        int(requests.pair[t]),
+        int(requests.bandwidth_class[t]),
+        requests.key,
+        requests.number + t,
+    )

@@ -1,0 +1,191 @@
+"""Rollouts: a policy that is a kernel (or a plain function) serves whole lanes of traffic, without an agent."""
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from fusion_rl.arrays import Floats
+from fusion_rl.domains.optical import state as lane_state
+from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.metrics import Gauge, Tally
+from fusion_rl.domains.optical.pipelines import orchestrator
+from fusion_rl.domains.optical.pipelines.orchestrator import Decisions, room_for
+from fusion_rl.domains.optical.pipelines.spectrum import link_fragmentation
+from fusion_rl.domains.optical.requests import Request, Requests
+from fusion_rl.domains.optical.setting import Setting
+from fusion_rl.domains.optical.state import Lane, State
+from fusion_rl.domains.optical.world import World
+
+CHUNK = 8192  # requests drawn at a time: the arrays stay in the cache of one core
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a policy did with the traffic of one scenario.
+
+    Attributes:
+        tally: counts by lane, warm-up left out.
+        gauge: utilisation and fragmentation after the warm-up.
+        seconds: wall-clock time, without compilation.
+        served: requests served, warm-up included.
+        threads: lanes that ran side by side.
+    """
+
+    tally: Tally
+    gauge: Gauge
+    seconds: float
+    served: int
+    threads: int
+
+    @property
+    def utilisation(self) -> float:
+        """Mean share of slots in use, over links and time."""
+        return self.gauge.utilisation
+
+    @property
+    def requests_per_second(self) -> float:
+        """Requests served in a second of wall-clock time by all threads, traffic and statistics included."""
+        return self.served / self.seconds
+
+
+def run(
+    setting: Setting,
+    policy: Callable[..., Any],
+    *,
+    requests: int,
+    lanes: int = 8,
+    seed: int = 1,
+    scenario: int = 0,
+    warmup_requests: int | None = None,
+    threads: int | None = None,
+    options: Any = 0,
+    on_chunk: Callable[[int], None] | None = None,
+) -> Rollout:
+    """Serve a scenario's traffic with a policy that is a function of the network and the request.
+
+    Args:
+        setting: network and scenarios.
+        policy: (world, lane, request, options) -> (path, start); a kernel, or plain Python (slow).
+        requests: requests that count, over all lanes; each lane serves ceil(requests / lanes).
+        lanes: independent networks. Lane i meets the same traffic however many lanes there are.
+        seed: of the traffic, with the scenario's own.
+        scenario: its position in the setting.
+        warmup_requests: requests of each lane that do not count; None: as the scenario says.
+        threads: lanes that run side by side; None: one for each core.
+        options: handed to the policy.
+        on_chunk: told the number of requests served since it was last called.
+
+    Raises:
+        SimulationError: the policy decided for spectrum that was not free.
+    """
+    model = setting.models[scenario]
+    warmup = model.scenario.warmup_requests if warmup_requests is None else warmup_requests
+    lane_requests = -(-requests // lanes)
+    threads = min(threads or os.cpu_count() or 1, lanes)
+    tally = Tally(lanes, lane_requests, warmup)
+    _compile(setting, policy, options)
+
+    def run_lane(lane: int) -> Gauge:
+        gauge = Gauge(setting.world.link_length_km.size)
+        server = LaneServer(setting.world, policy, options, setting.typical_erlang)
+        stream = model.stream(seed, lane, 0)  # an environment's first episode has the same
+        left = warmup + lane_requests
+        while left > 0:
+            asked = stream.take(min(left, CHUNK))
+            gbps = setting.world.class_gbps[asked.bandwidth_class]
+            tally.add(lane, asked.number, server.serve(asked).verdict, gbps)
+            left -= asked.arrival.size
+            if warmup + lane_requests - left > warmup:
+                gauge.add(*server.sample())
+            if on_chunk is not None:
+                on_chunk(asked.arrival.size)
+        return gauge
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        gauges = list(pool.map(run_lane, range(lanes)))
+    seconds = time.perf_counter() - started
+    gauge = gauges[0]
+    for other in gauges[1:]:
+        gauge = gauge.merged(other)
+    return Rollout(tally, gauge, seconds, lanes * (warmup + lane_requests), threads)
+
+
+class LaneServer:
+    """One network of its own that serves requests in order.
+
+    Args:
+        world: the network.
+        policy, options: who decides; see `run`.
+        typical_erlang: services that run at a time, on average: where the room for them starts.
+    """
+
+    def __init__(self, world: World, policy: Callable[..., Any], options: Any, typical_erlang: float) -> None:
+        self.world = world
+        self.state = lane_state.empty(world, 1, lane_state.capacity_for(typical_erlang))
+        self._policy = policy
+        self._options = options
+        self._out = room_for(CHUNK)
+
+    def serve(self, requests: Requests) -> Decisions:
+        """Serve requests and say what was done; the arrays are overwritten by the next call."""
+        count = requests.arrival.size
+        if self._out.verdict.size < count:
+            self._out = room_for(count)
+        self.state = serve(self.world, self.state, 0, requests, self._policy, self._options, self._out)
+        return Decisions(self._out.verdict[:count], self._out.path[:count], self._out.start[:count])
+
+    def sample(self) -> tuple[Floats, float]:
+        """Share of slots in use on each link, [L], and the links' mean fragmentation."""
+        utilisation = lane_state.utilisation(self.state, self.world)[0]
+        return utilisation, mean_fragmentation(self.world, lane_state.view(self.state, 0))
+
+
+def serve(
+    world: World,
+    state: State,
+    b: int,
+    requests: Requests,
+    policy: Callable[..., Any],
+    options: Any,
+    out: Decisions,
+) -> State:
+    """Serve requests on lane b as a policy decides; returns the state, larger where it had to grow."""
+    # A plain Python policy cannot be called from machine code, so the loop around it is run as Python too.
+    rollout = orchestrator.rollout if hasattr(policy, "py_func") else _python(orchestrator.rollout)
+    done = 0
+    while True:
+        lane = lane_state.view(state, b)
+        done = rollout(world, lane, requests, policy, options, done, requests.arrival.size, out)
+        if done == requests.arrival.size:
+            return state
+        state = lane_state.grown(state, 2 * state.unused.shape[1])
+
+
+@kernel
+def recorded(world: World, lane: Lane, request: Request, options: Decisions) -> tuple[int, int]:
+    """The policy that repeats decisions made before: `options` has one for each request since the lane's start."""
+    return options.path[request.number], options.start[request.number]
+
+
+@kernel
+def mean_fragmentation(world: World, lane: Lane) -> float:
+    """Mean over links of 1 - longest free block / free slots."""
+    total = 0.0
+    for link in range(world.link_length_km.size):
+        total += link_fragmentation(world, lane, link)
+    return total / world.link_length_km.size
+
+
+def _python(function: Any) -> Any:
+    return getattr(function, "py_func", function)
+
+
+def _compile(setting: Setting, policy: Callable[..., Any], options: Any) -> None:
+    """Have everything compiled, or loaded from the cache, before the clock starts."""
+    server = LaneServer(setting.world, policy, options, setting.typical_erlang)
+    server.serve(setting.models[0].stream(0).take(1))
+    server.sample()

@@ -1,0 +1,72 @@
+"""A setting: one network and its scenarios, made ready to simulate."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fusion_rl.config.network import NetworkConfig
+from fusion_rl.config.scenarios import ScenarioConfig
+from fusion_rl.domains.optical import paths, topology, traffic, world
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every user of the simulator shares.
+
+    Attributes:
+        network, scenarios: the configuration it was made from.
+        topology: nodes and links.
+        candidates: the candidate paths, with their nodes.
+        world: the arrays that the kernels read.
+        models: one traffic model a scenario.
+    """
+
+    network: NetworkConfig
+    scenarios: tuple[ScenarioConfig, ...]
+    topology: topology.Topology
+    candidates: paths.CandidatePaths
+    world: world.World
+    models: tuple[traffic.TrafficModel, ...]
+
+    @cached_property
+    def candidates_sha256(self) -> str:
+        """Digest of the candidate paths in their order."""
+        return hashlib.sha256(repr(self.candidates.nodes).encode()).hexdigest()
+
+    def traffic_sha256(self, *entropy: int, requests: int = 10_000) -> str:
+        """Digest of the first requests of every scenario for given seeds, to tell traffic apart by."""
+        digests = [traffic.digest(model.stream(*entropy).take(requests)) for model in self.models]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    def path_names(self, path: int) -> str:
+        """A candidate path as node names joined by dashes."""
+        return "-".join(self.topology.nodes[node] for node in self.candidates.nodes[path])
+
+    @property
+    def typical_erlang(self) -> float:
+        """The largest number of services that one scenario offers at a time, on average."""
+        return float(np.max([scenario.offered_erlang for scenario in self.scenarios]))
+
+
+def prepare(network: NetworkConfig, scenarios: Iterable[ScenarioConfig]) -> Setting:
+    """Read the topology, find the candidate paths, and check that the scenarios fit the network.
+
+    Raises:
+        TopologyError, TrafficError, UnknownNameError: what was given cannot be simulated.
+    """
+    scenarios = tuple(scenarios)
+    read = topology.read(network.topology, network.links)
+    classes = traffic.bandwidth_classes(scenarios, network.slot_width_ghz)
+    models = tuple(traffic.TrafficModel(scenario, read, classes, network.slot_width_ghz) for scenario in scenarios)
+    candidates = paths.find(network, read)
+    return Setting(
+        network=network,
+        scenarios=scenarios,
+        topology=read,
+        candidates=candidates,
+        world=world.build(network, read, candidates, classes),
+        models=models,
+    )

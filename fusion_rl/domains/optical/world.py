@@ -1,0 +1,74 @@
+"""World: what does not change while traffic is served, as read-only arrays."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fusion_rl.arrays import Floats, Floats32, Ints, Words, frozen
+from fusion_rl.config.network import NetworkConfig
+from fusion_rl.domains.optical import modulation
+from fusion_rl.domains.optical.paths import CandidatePaths
+from fusion_rl.domains.optical.pipelines.bitmap import WORD_BITS
+from fusion_rl.domains.optical.topology import Topology
+from fusion_rl.domains.optical.traffic import BandwidthClasses
+
+
+class World(NamedTuple):
+    """A network with its candidate paths and the bandwidth classes that its requests can have.
+
+    The candidate paths of pair r are path_first[r] .. path_first[r + 1] - 1, best first; the links of path p
+    are path_links[link_first[p]] .. path_links[link_first[p + 1] - 1], from source to destination.
+    """
+
+    slots: int
+    slot_width_ghz: float
+    num_nodes: int
+    max_paths: int  # K
+    pair_source: Ints  # [R] node index
+    pair_target: Ints  # [R]
+    path_first: Ints  # [R + 1]
+    link_first: Ints  # [P + 1]
+    path_links: Ints  # [sum of hops]
+    path_hops: Ints  # [P]
+    path_length_km: Floats32  # [P]
+    path_efficiency: Floats32  # [P] bits/s/Hz of the best format that reaches; 0: none does
+    path_width: Ints  # [P, C] slots that a request takes, guard slots included; 0: out of reach
+    class_gbps: Floats  # [C]
+    link_length_km: Floats32  # [L]
+    beyond: Words  # [W] the bits above the last slot, which no request may use
+    max_width: int  # the largest entries above, for scaling
+    max_hops: int
+    max_length_km: float
+    max_gbps: float
+
+
+def build(network: NetworkConfig, topology: Topology, candidates: CandidatePaths, classes: BandwidthClasses) -> World:
+    """The world of a network whose requests have the given bandwidth classes."""
+    words = -(-network.slots // WORD_BITS)
+    beyond = np.zeros(words, np.uint64)
+    if network.slots % WORD_BITS:
+        beyond[-1] = np.uint64(0xFFFFFFFFFFFFFFFF) << np.uint64(network.slots % WORD_BITS)
+    efficiency = modulation.best_efficiency(network.reach_table, candidates.length_km)
+    width = modulation.slots_needed(network, efficiency, classes)
+    return World(
+        slots=network.slots,
+        slot_width_ghz=network.slot_width_ghz,
+        num_nodes=len(topology.nodes),
+        max_paths=int(np.diff(candidates.path_first).max()),
+        pair_source=frozen(candidates.pair_source),
+        pair_target=frozen(candidates.pair_target),
+        path_first=frozen(candidates.path_first),
+        link_first=frozen(candidates.link_first),
+        path_links=frozen(candidates.path_links),
+        path_hops=frozen(np.diff(candidates.link_first).astype(np.int32)),
+        path_length_km=frozen(candidates.length_km.astype(np.float32)),
+        path_efficiency=frozen(efficiency.astype(np.float32)),
+        path_width=frozen(width),
+        class_gbps=frozen(classes.gbps),
+        link_length_km=frozen(np.asarray([link.length_km for link in topology.links], np.float32)),
+        beyond=frozen(beyond),
+        max_width=int(max(width.max(), 1)),
+        max_hops=int(np.diff(candidates.link_first).max()),
+        max_length_km=float(candidates.length_km.max()),
+        max_gbps=float(classes.gbps.max()),
+    )
