@@ -1,0 +1,158 @@
+"""Evaluation: any policy on the same traffic, with confidence intervals.
+
+Lane i of an evaluation meets the same requests whatever the policy, the number of lanes and the number of
+threads; each policy serves the warm-up itself, and the warm-up does not count.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fusion_rl.config.experiment import ExperimentConfig
+from fusion_rl.domains.base import Domain, Estimate, Tally
+from fusion_rl.envs.make import domain_of
+from fusion_rl.training.policies import Agent, Heuristic, Policy, find, require_fit
+
+DEFAULT_REQUESTS = 200_000
+DEFAULT_LANES = 16
+_BLOCK = 256  # steps between counts of an agent's decisions
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A policy's result on one scenario, with what it must name to mean anything.
+
+    Attributes:
+        policy: what the user calls it.
+        conditions: network, traffic and size of the evaluation.
+        tally: the counts.
+        requests_per_second: by wall clock, warm-up included.
+        usage: utilisation and fragmentation, where the evaluation measured them.
+    """
+
+    policy: str
+    conditions: dict[str, object]
+    tally: Tally
+    requests_per_second: float
+    usage: dict[str, float]
+    link_utilisation: Any = None
+
+    @property
+    def service_blocking(self) -> Estimate:
+        """Share of the requests that were blocked."""
+        return self.tally.service_blocking
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as JSON types."""
+        service, bit_rate = self.tally.service_blocking, self.tally.bit_rate_blocking
+        return {
+            "policy": self.policy,
+            **self.conditions,
+            "service_blocking": {"mean": service.mean, "ci95": service.ci95},
+            "bit_rate_blocking": {"mean": bit_rate.mean, "ci95": bit_rate.ci95},
+            "ci_method": service.method,
+            "blocked_requests": self.tally.blocked_requests,
+            "block_reasons": self.tally.block_reasons,
+            **self.usage,
+            "requests_per_second": self.requests_per_second,
+        }
+
+
+def evaluate(
+    config: ExperimentConfig,
+    policy: str | Policy = "ksp-ff",
+    *,
+    requests: int = DEFAULT_REQUESTS,
+    lanes: int = DEFAULT_LANES,
+    seed: int | None = None,
+    scenario: int = 0,
+    threads: int | None = None,
+    setting: Any = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Serve traffic with a policy and count what it blocks.
+
+    Args:
+        config: network and scenarios.
+        policy: a heuristic's name, a checkpoint, an address in the run store, or a policy found before.
+        requests: requests that count, over all lanes; rounded up to a multiple of the lanes.
+        lanes: independent networks. From eight on, the interval is over lanes; below, over batches.
+        seed: of the traffic; None: execution.eval_seed.
+        scenario: its position among the scenarios.
+        threads: cores that a heuristic may use; None: all. An agent uses what torch is set to.
+        setting: what the domain prepared from this configuration before; None: prepared now.
+        progress: told the number of requests served since it was last called.
+
+    Raises:
+        FusionRLError: the policy is unknown, cannot be read, or does not fit the network.
+    """
+    domain = domain_of(config)
+    chosen = find(policy, domain, config.execution.tracking_dir) if isinstance(policy, str) else policy
+    setting = domain.prepare(config) if setting is None else setting
+    seed = config.execution.eval_seed if seed is None else seed
+    conditions: dict[str, object] = {
+        **domain.conditions(setting, scenario),
+        "requests": -(-requests // lanes) * lanes,
+        "lanes": lanes,
+        "seed": seed,
+    }
+    if isinstance(chosen, Heuristic):
+        rollout = domain.run_heuristic(
+            setting, chosen.name, requests=requests, lanes=lanes, seed=seed, scenario=scenario, threads=threads
+        )
+        usage = {"utilisation": rollout.utilisation, "fragmentation": rollout.gauge.fragmentation}
+        return Evaluation(
+            chosen.name,
+            conditions | {"threads": rollout.threads},
+            rollout.tally,
+            rollout.requests_per_second,
+            usage,
+            rollout.gauge.link_utilisation,
+        )
+    return _evaluate_agent(config, domain, setting, chosen, requests, lanes, seed, scenario, conditions, progress)
+
+
+def _evaluate_agent(
+    config: ExperimentConfig,
+    domain: Domain,
+    setting: Any,
+    agent: Agent,
+    requests: int,
+    lanes: int,
+    seed: int,
+    scenario: int,
+    conditions: dict[str, object],
+    progress: Progress | None,
+) -> Evaluation:
+    tally = domain.make_tally(setting, scenario, requests, lanes)
+    steps = tally.warmup_requests + tally.requests
+    shown = config.model_copy(update={"algorithm": agent.config.algorithm})
+    simulator = domain.make_simulator(
+        shown, setting, lanes, seed, scenario=scenario, warmup_requests=0, episode_requests=steps
+    )
+    require_fit(agent, simulator)
+    started = time.perf_counter()
+    simulator.reset(range(lanes))
+    gauge = domain.make_gauge(setting)
+    for first in range(0, steps, _BLOCK):
+        count = min(_BLOCK, steps - first)
+        verdict = np.zeros((count, lanes), np.uint8)
+        gbps = np.zeros((count, lanes))
+        for i in range(count):
+            actions = agent.act(simulator.observations(), simulator.masks())
+            outcome = simulator.step(actions).outcome
+            verdict[i], gbps[i] = outcome.verdict, outcome.gbps
+        for lane in range(lanes):
+            tally.add(lane, first, verdict[:, lane], gbps[:, lane])
+        if first + count > tally.warmup_requests:
+            simulator.measure(gauge)
+        if progress is not None:
+            progress(count * lanes)
+    seconds = time.perf_counter() - started
+    usage = {"utilisation": gauge.utilisation, "fragmentation": gauge.fragmentation}
+    return Evaluation(agent.name, conditions, tally, steps * lanes / seconds, usage, gauge.link_utilisation)

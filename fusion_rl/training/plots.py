@@ -1,0 +1,249 @@
+"""Figures of a run: blocking with intervals, the learning curve, and how full each link is.
+
+They are made without pyplot, so no backend is chosen and nothing is left open: a figure is a value that a
+notebook shows and a run stores. Every figure names the conditions without which its numbers mean nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
+
+from fusion_rl.arrays import AnyArray, Floats
+from fusion_rl.tracking.base import RunLog
+from fusion_rl.training.evaluate import Evaluation
+
+if TYPE_CHECKING:
+    from fusion_rl.domains.optical.setting import Setting
+
+INK, QUIET, FAINT, ACCENT = "#22272e", "#67707c", "#dfe3e8", "#c8442b"
+# pale where a link is idle, dark where it is full: also in grey print, and for colour-blind readers
+BUSY = LinearSegmentedColormap.from_list("busy", ["#f3d9b1", "#eda263", "#d55b4f", "#8f2d63", "#32164a"])
+
+_WIDTH_IN = 8.6
+_HEADER_IN = 0.95  # title and two lines of conditions
+_LOG_FROM = 10.0  # largest over smallest mean from which a linear axis would hide the small ones
+
+
+def blocking_figure(evaluations: Sequence[Evaluation], agent: str | None = None) -> Figure:
+    """Service blocking of each policy with its 95 % interval, least blocking on top.
+
+    Args:
+        evaluations: all of the same traffic.
+        agent: the policy to bring out; None: none.
+    """
+    rows = sorted(evaluations, key=lambda row: row.service_blocking.mean)
+    means, halves = _estimates(rows)
+    figure, axes = _framed("Service blocking of each policy", rows[0].conditions, 0.9 + 0.42 * len(rows))
+    for y, (row, mean, half) in enumerate(zip(rows, means, halves, strict=True)):
+        colour = ACCENT if row.policy == agent else INK
+        axes.errorbar(mean, y, xerr=half, fmt="o", color=colour, markersize=7, capsize=4, elinewidth=2, zorder=3)
+        axes.annotate(
+            f"{mean:.5f} ± {half:.5f}", (1.02, y), xycoords=axes.get_yaxis_transform(), va="center", color=colour
+        )
+    axes.set_yticks(range(len(rows)), [row.policy for row in rows])
+    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set(color=ACCENT if row.policy == agent else INK, weight="bold" if row.policy == agent else "normal")
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.grid(axis="x", color=FAINT)
+    axes.set_xlabel("share of requests blocked, with 95 % interval")
+    _scale(axes, "x", means, means + np.nan_to_num(halves))
+    return figure
+
+
+def learning_curve_figure(
+    curve: Sequence[tuple[int, float, float]], baselines: Mapping[str, Evaluation], agent: str = "agent"
+) -> Figure:
+    """Service blocking of the agent while it learned, and of the heuristics as level lines.
+
+    Args:
+        curve: (training step, service blocking, half-width of its 95 % interval), at least one.
+        baselines: policy -> its evaluation.
+        agent: what to call the agent.
+    """
+    steps, means, halves = (np.array(column, float) for column in zip(*curve, strict=True))
+    lines = sorted(baselines.items(), key=lambda item: item[1].service_blocking.mean)
+    levels, _ = _estimates([evaluation for _, evaluation in lines])
+    figure, axes = _framed("Blocking while learning", lines[0][1].conditions if lines else {}, 4.2)
+    axes.fill_between(steps, means - halves, means + halves, color=ACCENT, alpha=0.18, linewidth=0)
+    axes.plot(steps, means, "o-", color=ACCENT, linewidth=2.2, markersize=5.5, label=agent, zorder=3)
+    for level in levels:
+        axes.axhline(level, color=QUIET, linewidth=1, linestyle=(0, (5, 3)), zorder=1)
+    axes.set_xlim(0, steps.max() * 1.02)
+    axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
+    axes.set_xlabel("training steps (requests decided, all lanes)")
+    axes.set_ylabel("share of requests blocked")
+    everything = np.concatenate([means, levels])
+    _scale(axes, "y", everything, np.concatenate([means + np.nan_to_num(halves), levels]))
+    named = [(name, level, QUIET) for (name, _), level in zip(lines, levels, strict=True)]
+    _name_at_the_right(axes, [*named, (agent, means[-1], ACCENT)])
+    return figure
+
+
+def utilisation_map(setting: "Setting", link_utilisation: Floats, title: str = "How full each link is") -> Figure:
+    """The topology with every link coloured by the mean share of its slots in use.
+
+    Args:
+        setting: network; directed links are drawn as two arcs, one each way, shared links as one line.
+        link_utilisation: in 0..1, [L].
+        title: first line.
+    """
+    topology = setting.topology
+    positions = _positions(topology.graph)
+    directed = topology.direction == "directed"
+    # even steps of 5 % around what there is, so that the colours are all used
+    norm = Normalize(np.floor(link_utilisation.min() * 20) / 20, np.ceil(link_utilisation.max() * 20) / 20)
+    figure, axes = _framed(title, _network_conditions(setting), 5.4)
+    crowded = len(topology.nodes) > 30
+    for link, share in zip(topology.links, link_utilisation, strict=True):
+        axes.add_patch(
+            FancyArrowPatch(
+                positions[link.source],
+                positions[link.target],
+                connectionstyle=f"arc3,rad={0.13 if directed else 0}",
+                arrowstyle="-|>,head_length=5,head_width=2.6" if directed else "-",
+                shrinkA=6 if crowded else 11,
+                shrinkB=6 if crowded else 11,
+                linewidth=2 if crowded else 3,
+                color=BUSY(norm(share)),
+            )
+        )
+    places = np.array([positions[node] for node in topology.nodes])
+    axes.scatter(*places.T, s=110 if crowded else 330, color="white", edgecolor=INK, linewidth=1.3, zorder=3)
+    for node, place in positions.items():
+        axes.annotate(node, place, ha="center", va="center", size=6 if crowded else 9, color=INK, zorder=4)
+    axes.set_aspect("equal")
+    axes.margins(0.06)
+    axes.axis("off")
+    bar = figure.colorbar(ScalarMappable(norm, BUSY), ax=axes, shrink=0.75, aspect=28, pad=0.02)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    bar.set_label("mean share of slots in use", color=INK)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    return figure
+
+
+def log_run_figures(
+    run: RunLog,
+    setting: Any,
+    evaluation: Evaluation,
+    baselines: Mapping[str, Evaluation],
+    curve: Sequence[tuple[int, float, float]],
+) -> None:
+    """Store a run's figures with it, under plots/."""
+    run.log_figure(blocking_figure([evaluation, *baselines.values()], evaluation.policy), "plots/blocking.png")
+    if curve:
+        run.log_figure(learning_curve_figure(curve, baselines, evaluation.policy), "plots/learning_curve.png")
+    if evaluation.link_utilisation is not None:
+        title = f"How full {evaluation.policy} keeps each link"
+        run.log_figure(utilisation_map(setting, evaluation.link_utilisation, title), "plots/utilisation.png")
+
+
+def describe(conditions: Mapping[str, Any]) -> str:
+    """The conditions of a blocking figure in two lines: network, then traffic and size of the evaluation.
+
+    Conditions that are not given are left out.
+    """
+    truncated = "exponential" if conditions.get("holding_truncation") == "none" else "{holding_truncation}"
+    network = ("{topology}", "{links} links", "{slots} slots, guard {guard_slots}", "K = {k_paths} by {path_order}")
+    traffic = (
+        "{load_erlang:g} E nominal, {offered_erlang:.4g} E offered",
+        f"holding {truncated}",
+        "{requests:,} requests after {warmup_requests:,} warm-up on each of {lanes} lanes",
+        "seed {seed}",
+    )
+    return "\n".join(" · ".join(_known(part, conditions)) for part in (network, traffic)).strip()
+
+
+def _known(phrases: Sequence[str], conditions: Mapping[str, Any]) -> list[str]:
+    known = []
+    for phrase in phrases:
+        try:
+            known.append(phrase.format_map(conditions))
+        except KeyError:
+            continue
+    return known
+
+
+def _network_conditions(setting: "Setting") -> dict[str, Any]:
+    from fusion_rl.domains.optical.domain import conditions
+
+    return conditions(setting, 0)
+
+
+def _framed(title: str, conditions: Mapping[str, Any], plot_height_in: float) -> tuple[Figure, Axes]:
+    """A figure with its title and conditions flush left above room for one plot."""
+    height_in = plot_height_in + _HEADER_IN
+    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=130, layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(rect=(0.01, 0.01, 0.98, 1 - _HEADER_IN / height_in))  # type: ignore[union-attr]
+    figure.text(0.02, 1 - 0.14 / height_in, title, size=14, weight="bold", color=INK, va="top")
+    figure.text(0.02, 1 - 0.45 / height_in, describe(conditions), size=8.5, color=QUIET, va="top", linespacing=1.35)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(QUIET)
+    axes.tick_params(color=QUIET, labelcolor=INK)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _estimates(evaluations: Sequence[Evaluation]) -> tuple[Floats, Floats]:
+    estimates = [evaluation.service_blocking for evaluation in evaluations]
+    return np.array([one.mean for one in estimates]), np.array([one.ci95 for one in estimates])
+
+
+def _scale(axes: Axes, which: str, means: Floats, tops: Floats) -> None:
+    """From zero; or logarithmic where the means are far apart and none is zero."""
+    set_scale, set_limits = getattr(axes, f"set_{which}scale"), getattr(axes, f"set_{which}lim")
+    axis = getattr(axes, f"{which}axis")
+    if means.min() > 0 and means.max() / means.min() >= _LOG_FROM:
+        set_scale("log")
+        set_limits(means.min() / 1.6, tops.max() * 1.4)
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_formatter(NullFormatter())
+    else:
+        set_limits(0, (tops.max() or 1.0) * 1.08)
+        axis.set_major_locator(MaxNLocator(6))
+
+
+def _name_at_the_right(axes: Axes, lines: Sequence[tuple[str, float, str]]) -> None:
+    """Write each line's name beside its right end, apart from its neighbours and with a leader to its line."""
+    names, levels, colours = zip(*sorted(lines, key=lambda line: line[1]), strict=True)
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = np.array([to_axes.transform((axes.get_xlim()[1], level))[1] for level in levels])
+    for name, height, place, colour in zip(names, heights, _apart(heights, 0.062), colours, strict=True):
+        axes.annotate(
+            name,
+            xy=(1.0, height),
+            xytext=(1.045, place),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            size=9,
+            color=colour,
+            weight="bold" if colour == ACCENT else "normal",
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0},
+        )
+
+
+def _apart(heights: Floats, gap: float) -> Floats:
+    """Ascending heights moved as little as an even push from below and above allows, at least a gap apart."""
+    steps = gap * np.arange(heights.size)
+    up = np.maximum.accumulate(heights - steps) + steps
+    down = np.minimum.accumulate((heights - steps)[::-1])[::-1] + steps
+    return np.asarray((up + down) / 2)
+
+
+def _positions(graph: "nx.Graph") -> dict[str, AnyArray]:
+    """Places for the nodes, edges about as long as their fibres; wider than high, first node at the upper left."""
+    found = nx.kamada_kawai_layout(graph, weight="length_km")
+    places = np.array(list(found.values()))
+    places = places - places.mean(axis=0)
+    places = places @ np.linalg.svd(places, full_matrices=False)[2].T
+    places = places * np.where(places[0] * (-1, 1) < 0, -1, 1)
+    return dict(zip(found, places, strict=True))

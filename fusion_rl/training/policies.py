@@ -1,0 +1,91 @@
+"""A policy by what a user calls it: a heuristic's name, a checkpoint file, or an address in the run store."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gymnasium import spaces
+
+from fusion_rl.agents.catalog import Act, greedy
+from fusion_rl.config.experiment import ExperimentConfig
+from fusion_rl.domains.base import BatchSimulator, Domain
+from fusion_rl.errors import PolicyError, UnknownNameError
+from fusion_rl.training import checkpoints
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+_STORE_SCHEMES = ("models:", "runs:")
+
+
+@dataclass(frozen=True)
+class Heuristic:
+    """A policy that is part of the domain."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A trained policy.
+
+    Attributes:
+        name: what the user called it.
+        act: (observations, masks) -> actions.
+        config: the configuration that it was trained with; its observation and action codec are the policy's.
+    """
+
+    name: str
+    act: Act
+    config: ExperimentConfig
+    observation_space: spaces.Space[Any]
+    action_space: spaces.Space[Any]
+
+
+Policy = Heuristic | Agent
+
+
+def find(given: str, domain: Domain, tracking_dir: str) -> Policy:
+    """The policy that is meant.
+
+    Args:
+        given: heuristic name, path of a checkpoint, `models:/NAME@ALIAS`, `models:/NAME/VERSION` or
+            `runs:/RUN_ID/PATH`.
+        domain: whose heuristics are meant.
+        tracking_dir: the run store that addresses refer to.
+
+    Raises:
+        UnknownNameError: neither a heuristic nor a file.
+        CheckpointError, TrackingError: the checkpoint cannot be read.
+    """
+    if given in domain.heuristic_names():
+        return Heuristic(given)
+    if given.startswith(_STORE_SCHEMES):
+        from fusion_rl.tracking.mlflow_store import open_store
+
+        path = open_store(tracking_dir).load_model_artifact(given)
+    elif given.endswith(".zip") or Path(given).is_file():
+        path = Path(given)
+    else:
+        raise UnknownNameError("policy", given, (*domain.heuristic_names(), "CHECKPOINT.zip", "models:/NAME@ALIAS"))
+    checkpoint = checkpoints.read(path)
+    return as_policy(given, checkpoint.agent, checkpoint.config)
+
+
+def as_policy(name: str, agent: "BaseAlgorithm", config: ExperimentConfig) -> Agent:
+    """A Stable-Baselines3 agent as a policy that takes its best actions."""
+    return Agent(name, greedy(agent, config.algorithm.name), config, agent.observation_space, agent.action_space)
+
+
+def require_fit(agent: Agent, simulator: BatchSimulator) -> None:
+    """Refuse an agent that was trained on other observations or actions than a simulator has.
+
+    Raises:
+        PolicyError: says both.
+    """
+    here = (simulator.observation_space, simulator.action_space)
+    if here != (agent.observation_space, agent.action_space):
+        raise PolicyError(
+            f"policy {agent.name} does not fit this network: it was trained to see {agent.observation_space} and to "
+            f"choose from {agent.action_space}; here these are {here[0]} and {here[1]} (nodes, k_paths, observation)"
+        )

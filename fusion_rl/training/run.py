@@ -1,0 +1,281 @@
+"""One training run: check, compare, learn, evaluate, record."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from fusion_rl.config.experiment import ExperimentConfig
+from fusion_rl.config.load import flatten, save_resolved
+from fusion_rl.domains.base import Domain
+from fusion_rl.envs.make import domain_of
+from fusion_rl.tracking.base import RunLog
+from fusion_rl.tracking.provenance import provenance_tags
+from fusion_rl.training import checkpoints
+from fusion_rl.training.evaluate import Evaluation, evaluate
+from fusion_rl.training.policies import as_policy
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+LOG_EVERY = 4096  # training steps between records of losses, about
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a training run led to.
+
+    Attributes:
+        run_id, name: in the run log.
+        steps_per_second: of learning alone, evaluations in between left out.
+        checkpoint: the final one, a file.
+        weights_sha256: of the policy's tensors in name order.
+        evaluation: the trained policy's, greedy.
+        baselines: every heuristic on the same traffic.
+        parity_disagreements: requests that VecEnv, single environment and replay decided differently.
+        model: address of the stored model.
+        learning_curve: (training step, service blocking, half-width) of the evaluations in between.
+    """
+
+    run_id: str
+    name: str
+    algorithm: str
+    timesteps: int
+    steps_per_second: float
+    checkpoint: Path
+    weights_sha256: str
+    evaluation: Evaluation
+    baselines: dict[str, Evaluation]
+    parity_disagreements: int
+    model: str
+    learning_curve: list[tuple[int, float, float]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as JSON types."""
+        return {
+            "run_id": self.run_id,
+            "name": self.name,
+            "algorithm": self.algorithm,
+            "timesteps": self.timesteps,
+            "steps_per_second": self.steps_per_second,
+            "checkpoint": str(self.checkpoint),
+            "weights_sha256": self.weights_sha256,
+            "service_blocking": _blocking(self.evaluation),
+            "baselines": {name: _blocking(evaluation) for name, evaluation in self.baselines.items()},
+            "parity_disagreements": self.parity_disagreements,
+            "model": self.model,
+            "conditions": self.evaluation.conditions,
+        }
+
+
+def _blocking(evaluation: Evaluation) -> dict[str, float]:
+    estimate = evaluation.service_blocking
+    return {"mean": estimate.mean, "ci95": estimate.ci95}
+
+
+def train(config: ExperimentConfig, *, console: Console | None = None) -> RunResult:
+    """Train an agent, compare it with every baseline on held-out traffic, and record all of it.
+
+    Args:
+        config: the experiment.
+        console: where progress is shown; None: on standard error.
+
+    Raises:
+        FusionRLError: the network, the traffic, the reward or the run store cannot be used; nothing is written.
+    """
+    import torch
+
+    from fusion_rl.agents.catalog import make_agent
+    from fusion_rl.envs.vector import OpticalVecEnv
+    from fusion_rl.tracking.mlflow_store import open_store
+
+    console = console or Console(stderr=True)
+    execution, domain = config.execution, domain_of(config)
+    torch.set_num_threads(execution.torch_threads)
+    setting = domain.prepare(config)
+    env = OpticalVecEnv(domain.make_simulator(config, setting, execution.lanes, execution.seed))
+    agent = make_agent(config.algorithm, env, seed=execution.seed, device=execution.device)
+    store = open_store(execution.tracking_dir)
+    name = execution.run_name or f"{config.algorithm.name} {_loads(config)} seed {execution.seed}"
+    with store.start(execution.experiment_name or config.name, name, flatten(config), _tags(config, setting)) as run:
+        _record_config(run, config)
+        baselines = _baselines(config, domain, setting, run, console)
+        seconds, curve = _learn(config, setting, agent, run, console)
+        evaluation = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes)
+        return _conclude(config, domain, setting, agent, run, baselines, evaluation, seconds, curve)
+
+
+def _loads(config: ExperimentConfig) -> str:
+    return "+".join(f"{scenario.load_erlang:g}" for scenario in config.scenarios) + " E"
+
+
+def _tags(config: ExperimentConfig, setting: Any) -> dict[str, str]:
+    execution = config.execution
+    hashes = {
+        "topology_sha256": setting.topology.sha256(),
+        "candidate_paths_sha256": setting.candidates_sha256,
+        "traffic_sha256": setting.traffic_sha256(execution.eval_seed, 0, 0),
+    }
+    tags = provenance_tags({"training": execution.seed, "evaluation": execution.eval_seed}, hashes)
+    named = {"topology": setting.topology.name, "algorithm": config.algorithm.name, "load": _loads(config)}
+    return tags | named
+
+
+def _record_config(run: RunLog, config: ExperimentConfig) -> None:
+    with TemporaryDirectory() as folder:
+        save_resolved(config, folder)
+        run.log_artifact(Path(folder), "config")
+
+
+def _baselines(
+    config: ExperimentConfig, domain: Domain, setting: Any, run: RunLog, console: Console
+) -> dict[str, Evaluation]:
+    """Every baseline on the traffic that the agent will be judged on."""
+    found = {}
+    with console.status("comparing the heuristics") as status:
+        for name in domain.BASELINES:
+            status.update(f"comparing the heuristics: {name}")
+            found[name] = evaluate(
+                config,
+                name,
+                requests=config.execution.final_requests,
+                lanes=config.execution.final_lanes,
+                setting=setting,
+            )
+    for name, evaluation in found.items():
+        run.log_metrics({f"baseline/{name}/service_blocking": evaluation.service_blocking.mean})
+        run.log_metrics({f"baseline/{name}/service_blocking_ci95": evaluation.service_blocking.ci95})
+    return found
+
+
+def _evaluate(config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", requests: int, lanes: int) -> Evaluation:
+    policy = as_policy(config.algorithm.name, agent, config)
+    return evaluate(config, policy, requests=requests, lanes=lanes, setting=setting)
+
+
+def _learn(
+    config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", run: RunLog, console: Console
+) -> tuple[float, list[tuple[int, float, float]]]:
+    """Train; returns the seconds of learning alone and the evaluations in between."""
+    from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.logger import Logger
+
+    from fusion_rl.training.callbacks import EpisodeBlocking, PeriodicEvaluation, ProgressBar, RunLogWriter
+
+    execution = config.execution
+    agent.set_logger(Logger(folder=None, output_formats=[RunLogWriter(run)]))
+    curve: list[tuple[int, float, float]] = []
+    evaluating = 0.0
+    callbacks: list[BaseCallback] = [EpisodeBlocking()]
+    bar = ProgressBar(execution.timesteps, console) if execution.progress else None
+
+    def evaluate_now() -> Evaluation:
+        nonlocal evaluating
+        started = time.perf_counter()
+        result = _evaluate(config, setting, agent, execution.eval_requests, execution.eval_lanes)
+        evaluating += time.perf_counter() - started
+        return result
+
+    def told(step: int, evaluation: Evaluation) -> None:
+        estimate = evaluation.service_blocking
+        curve.append((step, estimate.mean, estimate.ci95))
+        if bar is not None:
+            bar.note(f"blocking {estimate}")
+
+    if execution.eval_every:
+        callbacks.append(PeriodicEvaluation(execution.eval_every, evaluate_now, run, told))
+    if bar is not None:
+        callbacks.append(bar)
+    with ExitStack() as cleanup:
+        if bar is not None:
+            cleanup.callback(bar.stop)
+        started = time.perf_counter()
+        agent.learn(execution.timesteps, callback=callbacks, log_interval=_log_interval(agent))
+        return time.perf_counter() - started - evaluating, curve
+
+
+def _log_interval(agent: "BaseAlgorithm") -> int:
+    """Updates (or, off policy, episodes) between records, so that they come about every LOG_EVERY steps."""
+    n_steps = getattr(agent, "n_steps", None)
+    on_policy = hasattr(agent, "rollout_buffer")
+    return max(1, LOG_EVERY // (n_steps * agent.n_envs)) if on_policy and n_steps else agent.n_envs
+
+
+def _conclude(
+    config: ExperimentConfig,
+    domain: Domain,
+    setting: Any,
+    agent: "BaseAlgorithm",
+    run: RunLog,
+    baselines: dict[str, Evaluation],
+    evaluation: Evaluation,
+    seconds: float,
+    curve: list[tuple[int, float, float]],
+) -> RunResult:
+    from fusion_rl.training.agreement import disagreements
+    from fusion_rl.training.callbacks import evaluation_metrics
+    from fusion_rl.training.plots import log_run_figures
+
+    execution = config.execution
+    policy = as_policy(config.algorithm.name, agent, config)
+    parity = disagreements(config, domain, setting, policy, seed=execution.eval_seed)
+    run.log_metrics(evaluation_metrics(evaluation), agent.num_timesteps)
+    steps_per_second = agent.num_timesteps / seconds
+    run.log_metrics(
+        {"parity/disagreements": parity, "training/steps_per_second": steps_per_second}, agent.num_timesteps
+    )
+    folder = Path(execution.tracking_dir) / "checkpoints" / run.run_id
+    checkpoint = checkpoints.save(agent, config, folder / "final.zip")
+    run.log_artifact(checkpoint, "checkpoints")
+    model = run.log_model(
+        checkpoint,
+        config.algorithm.name,
+        registered_name=_model_name(config) if execution.register_model else None,
+        tags={"topology": setting.topology.name, "load": _loads(config)},
+    )
+    run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
+    log_run_figures(run, setting, evaluation, baselines, curve)
+    return RunResult(
+        run_id=run.run_id,
+        name=run.run_name,
+        algorithm=config.algorithm.name,
+        timesteps=agent.num_timesteps,
+        steps_per_second=steps_per_second,
+        checkpoint=checkpoint.resolve(),
+        weights_sha256=checkpoints.weights_sha256(agent),
+        evaluation=evaluation,
+        baselines=baselines,
+        parity_disagreements=parity,
+        model=model,
+        learning_curve=curve,
+    )
+
+
+def _model_name(config: ExperimentConfig) -> str:
+    return config.execution.model_name or f"{config.name}-{config.algorithm.name}"
+
+
+def comparison_columns(evaluation: Evaluation, baselines: dict[str, Evaluation]) -> dict[str, list[Any]]:
+    """The trained policy and every baseline, least blocking first, as columns of a table."""
+    rows = sorted([evaluation, *baselines.values()], key=lambda row: row.service_blocking.mean)
+    trained = evaluation.tally.blocking_by_lane()
+    return {
+        "policy": [row.policy for row in rows],
+        "service_blocking": [row.service_blocking.mean for row in rows],
+        "ci95": [row.service_blocking.ci95 for row in rows],
+        "bit_rate_blocking": [row.tally.bit_rate_blocking.mean for row in rows],
+        "difference_to_agent": [float((row.tally.blocking_by_lane() - trained).mean()) for row in rows],
+        "difference_ci95": [paired_half_width(row, evaluation) for row in rows],
+        "requests_per_second": [row.requests_per_second for row in rows],
+    }
+
+
+def paired_half_width(one: Evaluation, other: Evaluation) -> float:
+    """Half-width of the 95 % interval of the difference of two policies on the same lanes of traffic."""
+    from fusion_rl.domains.optical.metrics import t_half_width
+
+    return t_half_width(one.tally.blocking_by_lane() - other.tally.blocking_by_lane())
