@@ -1,0 +1,161 @@
+"""What training and the notebooks know of tracking: a run to write to, and records of past runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class RunStatus(StrEnum):
+    """How a run stands. A run whose process was killed outright stays RUNNING: nobody was left to say so."""
+
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+    @classmethod
+    def after(cls, error: BaseException) -> RunStatus:
+        """How a run ends that this exception ended."""
+        return cls.KILLED if isinstance(error, KeyboardInterrupt) else cls.FAILED
+
+
+@dataclass(frozen=True)
+class MetricPoint:
+    """One value of one metric.
+
+    Attributes:
+        name: letters, digits, ``_ - . / :`` and blanks.
+        value: may be NaN; MLflow stores an infinity as the largest float.
+        step: what the values are ordered by, such as environment steps so far.
+        time_ms: when it was measured, milliseconds since 1970.
+    """
+
+    name: str
+    value: float
+    step: int
+    time_ms: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as the store knows it.
+
+    Attributes:
+        parameters: dotted setting -> its value as text (cut at 6000 characters by MLflow).
+        metrics: metric -> its latest value.
+        artifact_uri: the folder of its files.
+    """
+
+    run_id: str
+    run_name: str
+    experiment: str
+    status: RunStatus
+    started: datetime
+    ended: datetime | None
+    parameters: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    artifact_uri: str
+
+
+class RunLog(ABC):
+    """One run while it is being written. Used as a context, it ends with the status that is true:
+
+    FINISHED, KILLED after an interrupt from the keyboard, FAILED after any other exception.
+    """
+
+    run_id: str
+    run_name: str
+    experiment: str
+    status: RunStatus
+
+    def log_metric(self, name: str, value: float, step: int = 0) -> None:
+        """Record one value of one metric."""
+        self.log_metrics({name: value}, step)
+
+    @abstractmethod
+    def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Record one value of each metric. Values may be held back until ``flush``."""
+
+    @abstractmethod
+    def log_params(self, parameters: Mapping[str, object]) -> None:
+        """Record settings. A setting that already has another value is an error: a run has one truth."""
+
+    @abstractmethod
+    def set_tags(self, tags: Mapping[str, object]) -> None:
+        """Set tags; unlike a setting, a tag may change."""
+
+    @abstractmethod
+    def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        """Copy a file, or a folder with all in it, to the run's artifacts."""
+
+    @abstractmethod
+    def log_text(self, text: str, path: str) -> None:
+        """Write text to ``path`` among the run's artifacts."""
+
+    @abstractmethod
+    def log_figure(self, figure: Figure, path: str) -> None:
+        """Write a figure to ``path``; its ending (.png, .svg) says how."""
+
+    @abstractmethod
+    def log_table(self, columns: Mapping[str, Sequence[object]], path: str) -> None:
+        """Write a table to ``path`` (.json or .parquet); rows for a path that exists are appended."""
+
+    @abstractmethod
+    def log_model(
+        self,
+        checkpoint: Path,
+        algorithm: str,
+        name: str = "policy",
+        registered_name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Store a saved SB3 policy as a model that loads and predicts by itself.
+
+        Args:
+            checkpoint: the zip that SB3's ``save`` wrote.
+            algorithm: its name in ``sb3_classes.SB3_CLASSES``.
+            name: what the model is called inside the run.
+            registered_name: also make it the newest version of this registered model.
+
+        Returns:
+            ``models:/REGISTERED/VERSION``, or ``models:/MODEL_ID`` where it was not registered.
+        """
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Write everything that was held back, or raise TrackingError."""
+
+    @abstractmethod
+    def finish(self, status: RunStatus = RunStatus.FINISHED) -> None:
+        """Flush and end the run. A second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.finish(RunStatus.FINISHED)
+            return
+        status = RunStatus.after(error)
+        try:
+            self.finish(status)
+            self.set_tags({"failure": f"{type(error).__name__}: {error}"})
+        except Exception as lost:
+            # the reason why the run ended matters more than the log that could not record it
+            error.add_note(f"run {self.run_id} could not be marked {status}: {lost}")

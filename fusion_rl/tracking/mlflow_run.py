@@ -1,0 +1,137 @@
+"""A run in MLflow, being written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from fusion_rl.errors import TrackingError
+from fusion_rl.tracking import models
+from fusion_rl.tracking.base import MetricPoint, RunLog, RunStatus
+from fusion_rl.tracking.buffer import MetricBuffer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PER_WRITE = 100  # MLflow's limit a batch, for parameters and for tags
+_VALUE_CHARACTERS = 6000  # MLflow cuts longer parameters
+
+
+class MlflowRunLog(RunLog):
+    """A run in MLflow, being written. Made by ``Store.start``."""
+
+    def __init__(self, client: MlflowClient, run_id: str, run_name: str, experiment: str) -> None:
+        self._client = client
+        self.run_id = run_id
+        self.run_name = run_name
+        self.experiment = experiment
+        self.status = RunStatus.RUNNING
+        self._parameters: dict[str, str] = {}
+        self._metrics = MetricBuffer(self._write_metrics)
+
+    def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        for name, value in values.items():
+            self._metrics.add(name, value, step)
+
+    def log_params(self, parameters: Mapping[str, object]) -> None:
+        new: dict[str, str] = {}
+        for name, value in parameters.items():
+            text = str(value)[:_VALUE_CHARACTERS]
+            if self._parameters.get(name, text) != text:
+                raise TrackingError(
+                    f"parameter {name!r} of run {self.run_id} is {self._parameters[name]!r} "
+                    f"and cannot become {text!r}: start another run"
+                )
+            new[name] = text
+        pairs = [Param(name, text) for name, text in new.items()]
+        with explained(f"parameters of run {self.run_id} cannot be stored"):
+            for first in range(0, len(pairs), _PER_WRITE):
+                self._client.log_batch(self.run_id, params=pairs[first : first + _PER_WRITE])
+        self._parameters.update(new)
+
+    def set_tags(self, tags: Mapping[str, object]) -> None:
+        pairs = [RunTag(name, str(value)) for name, value in tags.items()]
+        with explained(f"tags of run {self.run_id} cannot be stored"):
+            for first in range(0, len(pairs), _PER_WRITE):
+                self._client.log_batch(self.run_id, tags=pairs[first : first + _PER_WRITE])
+
+    def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        store_artifact(self._client, self.run_id, path, folder)
+
+    def log_text(self, text: str, path: str) -> None:
+        with self._storing(path):
+            self._client.log_text(self.run_id, text, path)
+
+    def log_figure(self, figure: Figure, path: str) -> None:
+        with self._storing(path):
+            self._client.log_figure(self.run_id, figure, path)
+
+    def log_table(self, columns: Mapping[str, Sequence[object]], path: str) -> None:
+        with self._storing(path):
+            self._client.log_table(self.run_id, {name: list(cells) for name, cells in columns.items()}, path)
+
+    def log_model(
+        self,
+        checkpoint: Path,
+        algorithm: str,
+        name: str = "policy",
+        registered_name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        with self._storing(f"model {name}"):
+            return models.log_model(
+                self._client, self.run_id, checkpoint, algorithm, name, registered_name, tags or {}
+            )
+
+    def flush(self) -> None:
+        self._metrics.flush()
+
+    def finish(self, status: RunStatus = RunStatus.FINISHED) -> None:
+        if self.status is not RunStatus.RUNNING:
+            return
+        try:
+            self.flush()
+        except BaseException as error:
+            # a run whose last values are lost did not finish
+            self._end(RunStatus.after(error) if status is RunStatus.FINISHED else status)
+            raise
+        self._end(status)
+
+    def _end(self, status: RunStatus) -> None:
+        with explained(f"run {self.run_id} cannot be ended"):
+            self._client.set_terminated(self.run_id, status.value)
+        self.status = status
+
+    def _write_metrics(self, points: Sequence[MetricPoint]) -> None:
+        batch = [Metric(point.name, point.value, point.time_ms, point.step) for point in points]
+        with explained(f"{len(batch)} metric values of run {self.run_id} cannot be stored"):
+            self._client.log_batch(self.run_id, metrics=batch)
+
+    def _storing(self, what: str) -> AbstractContextManager[None]:
+        return explained(f"{what!r} cannot be stored with run {self.run_id}")
+
+
+def store_artifact(client: MlflowClient, run_id: str, path: Path, folder: str | None) -> None:
+    """Copy a file or folder to a run's artifacts."""
+    with explained(f"{str(path)!r} cannot be stored with run {run_id}"):
+        if not path.exists():
+            raise FileNotFoundError("no such file or folder")
+        client.log_artifact(run_id, str(path), folder)
+
+
+@contextmanager
+def explained(failure: str) -> Iterator[None]:
+    """Turn what MLflow, its database or the disk raises into one line that says what failed."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, filelock.Timeout) as error:
+        lines = str(error).strip().splitlines()  # SQLAlchemy adds the whole statement below the first line
+        raise TrackingError(f"{failure}: {lines[0] if lines else type(error).__name__}") from error
