@@ -1,0 +1,48 @@
+"""Figures of two public simulators, reproduced to the last digit with their own random streams.
+
+The expected values were measured on those simulators (optical-rl-gym's RMSA-v0 with shortest-available-path
+first-fit, and FUSION, both run as their authors ship them).
+"""
+
+import pytest
+
+from fusion_rl.errors import TrafficError
+from fusion_rl.parity import fusion, optical_rl_gym
+
+
+def test_optical_rl_gym_is_matched_to_the_last_digit() -> None:
+    tally = optical_rl_gym.simulate(load_erlang=250, seed=1, warmup_requests=1000, requests=4000)
+    assert tally.service_blocking.mean == 0.38175
+    assert tally.bit_rate_blocking.mean == 0.43229540326168425
+
+
+@pytest.mark.parametrize(("erlang", "blocked"), [(400, 251), (500, 417)])
+def test_fusion_is_matched_request_for_request(erlang: float, blocked: int) -> None:
+    assert fusion.simulate(erlang, seed=1, requests=6000).blocked_requests == blocked
+
+
+def test_more_cores_carry_the_same_load_of_one_core_with_no_more_blocking_by_chance() -> None:
+    # One core's load on two cores that share it is blocked less: the trunking gain of a larger group.
+    one = fusion.simulate(400, seed=2, requests=3000)
+    two = fusion.simulate(200, seed=2, requests=3000, cores=2)
+    assert two.blocked_requests < one.blocked_requests
+
+
+def test_quotas_of_bit_rates_are_exact() -> None:
+    asked = fusion._stream(
+        fusion.topology.read(fusion.NODE_ORDER_TOPOLOGY, "shared"),
+        1.0,
+        3,
+        1000,
+        fusion._quotas(1000, {50: 0.25, 400: 0.75}),
+    )
+    assert (asked.bandwidth_class == fusion.GBPS.index(50)).sum() == 250
+    assert (asked.bandwidth_class == fusion.GBPS.index(400)).sum() == 750
+
+
+@pytest.mark.parametrize(
+    ("shares", "told"), [({100: 0.5}, "500 requests of 1000"), ({75: 1.0}, "no bit rate of 75 Gb/s; it has 25, 50")]
+)
+def test_shares_that_cannot_be_met_are_refused(shares: dict[int, float], told: str) -> None:
+    with pytest.raises(TrafficError, match=told):
+        fusion.simulate(400, seed=1, requests=1000, shares=shares)
