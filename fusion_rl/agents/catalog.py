@@ -42,6 +42,7 @@ def make_agent(settings: AlgorithmConfig, env: "VecEnv", *, seed: int, device: s
         policy_kwargs={
             "net_arch": list(settings.net_arch),
             "activation_fn": activations[settings.activation],
+            **settings.policy_arguments(),
         },
         seed=seed,
         device=device,

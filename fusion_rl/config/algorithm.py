@@ -32,8 +32,12 @@ class AlgorithmCommon(Settings):
 
     def hyperparameters(self) -> dict[str, Any]:
         """The arguments that the algorithm's Stable-Baselines3 class is made with, and nothing else."""
-        keys = [key for key in type(self).model_fields if key not in AlgorithmCommon.model_fields]
-        return {key: getattr(self, key) for key in keys}
+        others = {*AlgorithmCommon.model_fields, *self.policy_arguments()}
+        return {key: getattr(self, key) for key in type(self).model_fields if key not in others}
+
+    def policy_arguments(self) -> dict[str, Any]:
+        """Settings that belong to the policy network of this algorithm alone."""
+        return {}
 
 
 class _ActorCritic(AlgorithmCommon):
@@ -120,6 +124,11 @@ class QRDQNConfig(DQNFamily):
     )
     exploration_final_eps: Fraction = Field(default=0.01, description="share of random actions in the end")
     max_grad_norm: float | None = Field(default=None, gt=0, description="gradients are clipped to this norm; null: not")
+    n_quantiles: int = Field(default=200, ge=2, description="quantiles of the return; an update costs their square")
+
+    def policy_arguments(self) -> dict[str, Any]:
+        """The number of quantiles is the network's."""
+        return {"n_quantiles": self.n_quantiles}
 
 
 AlgorithmConfig: TypeAlias = MaskablePPOConfig | PPOConfig | A2CConfig | DQNConfig | QRDQNConfig

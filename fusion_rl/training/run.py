@@ -127,8 +127,9 @@ def _tags(config: ExperimentConfig, setting: Any) -> dict[str, str]:
 
 def _record_config(run: RunLog, config: ExperimentConfig) -> None:
     with TemporaryDirectory() as folder:
-        save_resolved(config, folder)
-        run.log_artifact(Path(folder), "config")
+        written = save_resolved(config, folder)
+        for path in (written, *Path(folder).glob("inputs")):
+            run.log_artifact(path, "config")
 
 
 def _baselines(
@@ -194,15 +195,18 @@ def _learn(
         if bar is not None:
             cleanup.callback(bar.stop)
         started = time.perf_counter()
-        agent.learn(execution.timesteps, callback=callbacks, log_interval=_log_interval(agent))
+        agent.learn(execution.timesteps, callback=callbacks, log_interval=_log_interval(agent, execution.timesteps))
+        agent.logger.dump(agent.num_timesteps)  # what the last update logged
         return time.perf_counter() - started - evaluating, curve
 
 
-def _log_interval(agent: "BaseAlgorithm") -> int:
-    """Updates (or, off policy, episodes) between records, so that they come about every LOG_EVERY steps."""
-    n_steps = getattr(agent, "n_steps", None)
+def _log_interval(agent: "BaseAlgorithm", timesteps: int) -> int:
+    """Updates (off policy: episodes) between records of losses: about LOG_EVERY steps, and 20 records at least."""
     on_policy = hasattr(agent, "rollout_buffer")
-    return max(1, LOG_EVERY // (n_steps * agent.n_envs)) if on_policy and n_steps else agent.n_envs
+    if not on_policy:
+        return agent.n_envs
+    steps_an_update: int = agent.n_steps * agent.n_envs  # type: ignore[attr-defined]
+    return max(1, min(LOG_EVERY, timesteps // 20) // steps_an_update)
 
 
 def _conclude(

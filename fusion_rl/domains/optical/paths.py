@@ -76,7 +76,7 @@ def find(network: NetworkConfig, topology: Topology) -> CandidatePaths:
             "candidate paths: they get what there is",
             stacklevel=2,
         )
-    return _numbered(lists, topology)
+    return numbered(lists, topology)
 
 
 def _search(network: NetworkConfig, topology: Topology) -> list[list[NodePath]]:
@@ -175,7 +175,8 @@ def _read(file: Path, topology: Topology, k: int) -> list[list[NodePath]]:
     return result
 
 
-def _numbered(lists: list[list[NodePath]], topology: Topology) -> CandidatePaths:
+def numbered(lists: list[list[NodePath]], topology: Topology) -> CandidatePaths:
+    """Candidates from lists of node paths, one list a pair in the topology's order of pairs."""
     paths = [path for candidates in lists for path in candidates]
     names = topology.nodes
     links = [[topology.link_number[names[a], names[b]] for a, b in pairwise(path)] for path in paths]

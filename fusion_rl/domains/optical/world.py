@@ -44,16 +44,49 @@ class World(NamedTuple):
 
 def build(network: NetworkConfig, topology: Topology, candidates: CandidatePaths, classes: BandwidthClasses) -> World:
     """The world of a network whose requests have the given bandwidth classes."""
-    words = -(-network.slots // WORD_BITS)
-    beyond = np.zeros(words, np.uint64)
-    if network.slots % WORD_BITS:
-        beyond[-1] = np.uint64(0xFFFFFFFFFFFFFFFF) << np.uint64(network.slots % WORD_BITS)
     efficiency = modulation.best_efficiency(network.reach_table, candidates.length_km)
-    width = modulation.slots_needed(network, efficiency, classes)
-    return World(
+    return assemble(
         slots=network.slots,
         slot_width_ghz=network.slot_width_ghz,
         num_nodes=len(topology.nodes),
+        candidates=candidates,
+        efficiency=efficiency,
+        width=modulation.slots_needed(network, efficiency, classes),
+        class_gbps=classes.gbps,
+        link_length_km=np.array([link.length_km for link in topology.links]),
+    )
+
+
+def assemble(
+    *,
+    slots: int,
+    slot_width_ghz: float,
+    num_nodes: int,
+    candidates: CandidatePaths,
+    efficiency: Floats,
+    width: Ints,
+    class_gbps: Floats,
+    link_length_km: Floats,
+) -> World:
+    """A world from its parts.
+
+    Args:
+        slots: of every link.
+        slot_width_ghz: of a slot.
+        num_nodes: nodes of the topology.
+        candidates: candidate paths; a path may be listed once for each format or fibre core that it can use.
+        efficiency: bits/s/Hz on each path, [P].
+        width: slots that a class takes on a path, guard slots included; 0 where it cannot be used, [P, C].
+        class_gbps: [C].
+        link_length_km: [L].
+    """
+    beyond = np.zeros(-(-slots // WORD_BITS), np.uint64)
+    if slots % WORD_BITS:
+        beyond[-1] = np.uint64(0xFFFFFFFFFFFFFFFF) << np.uint64(slots % WORD_BITS)
+    return World(
+        slots=slots,
+        slot_width_ghz=slot_width_ghz,
+        num_nodes=num_nodes,
         max_paths=int(np.diff(candidates.path_first).max()),
         pair_source=frozen(candidates.pair_source),
         pair_target=frozen(candidates.pair_target),
@@ -63,12 +96,12 @@ def build(network: NetworkConfig, topology: Topology, candidates: CandidatePaths
         path_hops=frozen(np.diff(candidates.link_first).astype(np.int32)),
         path_length_km=frozen(candidates.length_km.astype(np.float32)),
         path_efficiency=frozen(efficiency.astype(np.float32)),
-        path_width=frozen(width),
-        class_gbps=frozen(classes.gbps),
-        link_length_km=frozen(np.asarray([link.length_km for link in topology.links], np.float32)),
+        path_width=frozen(width.astype(np.int32)),
+        class_gbps=frozen(class_gbps),
+        link_length_km=frozen(link_length_km.astype(np.float32)),
         beyond=frozen(beyond),
         max_width=int(max(width.max(), 1)),
         max_hops=int(np.diff(candidates.link_first).max()),
         max_length_km=float(candidates.length_km.max()),
-        max_gbps=float(classes.gbps.max()),
+        max_gbps=float(class_gbps.max()),
     )
