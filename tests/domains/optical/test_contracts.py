@@ -1,0 +1,65 @@
+"""Every catalog entry keeps its contract."""
+
+import numpy as np
+import pytest
+
+from fusion_rl.config.reward import RewardConfig
+from fusion_rl.domains.base import BatchSimulator
+from fusion_rl.domains.optical.heuristics import HEURISTICS
+from fusion_rl.domains.optical.observations import OBSERVATIONS
+from fusion_rl.domains.optical.pipelines.batch import Outcome
+from fusion_rl.domains.optical.pipelines.orchestrator import ACCEPTED, BLOCKED_NO_SPECTRUM
+from fusion_rl.domains.optical.rewards import REWARDS
+from fusion_rl.domains.optical.simulator import OpticalSimulator
+from fusion_rl.testing import tiny
+from fusion_rl.testing.contracts import HeuristicContract, ObservationContract, RewardContract
+from fusion_rl.testing.simulator_contract import BatchSimulatorContract
+
+
+@pytest.mark.parametrize("name", HEURISTICS.names())
+class TestHeuristics(HeuristicContract):
+    pass
+
+
+@pytest.mark.parametrize("name", OBSERVATIONS.names())
+class TestObservations(ObservationContract):
+    pass
+
+
+@pytest.mark.parametrize("name", REWARDS.names())
+class TestRewards(RewardContract):
+    pass
+
+
+@pytest.mark.parametrize("name", ["service"])
+class TestRewardWithEveryOption(RewardContract):
+    def config(self, name: str) -> RewardConfig:
+        return RewardConfig(name=name, success=2.0, block=-0.5, bandwidth_weighted=True, efficiency_weight=0.3)
+
+
+class TestOpticalSimulator(BatchSimulatorContract):
+    def make(self, num_lanes: int, seed: int) -> BatchSimulator:
+        return OpticalSimulator(
+            tiny.setting(), num_lanes=num_lanes, observation="unified", action="path", reward=RewardConfig(), seed=seed
+        )
+
+
+def test_the_service_reward_of_a_request_can_be_worked_out_by_hand() -> None:
+    """50 Gb/s on 1-2-3 take 3 slots on 2 hops: 50 / (3 x 12.5 x 2 x 2 bits/s/Hz), a third of the best there is."""
+    world = tiny.setting().world
+    outcome = Outcome(
+        verdict=np.array([ACCEPTED, ACCEPTED, BLOCKED_NO_SPECTRUM], np.uint8),
+        path=np.array([0, 0, -1], np.int32),
+        start=np.array([0, 0, -1], np.int32),
+        width=np.array([3, 2, 0], np.int32),
+        hops=np.array([2, 1, 0], np.int32),
+        gbps=np.array([50.0, 25.0, 25.0]),
+    )
+
+    def paid(**options: float | bool) -> list[float]:
+        config = RewardConfig.model_validate({"success": 1.0, "block": -1.0, **options})
+        return [float(value) for value in REWARDS["service"](config, world)(outcome)]
+
+    assert paid() == [1.0, 1.0, -1.0]
+    assert paid(bandwidth_weighted=True) == [1.0, 0.5, -0.5]
+    assert paid(efficiency_weight=3.0) == pytest.approx([1.0 + 3 * 50 / 150, 1.0 + 3 * 25 / 50, -1.0])
