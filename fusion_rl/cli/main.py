@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from fusion_rl import __version__
-from fusion_rl.cli import config
+from fusion_rl.cli import bench, config, doctor, evaluate, notebook, parity, topologies, train, ui
 from fusion_rl.errors import FusionRLError
 
 app = typer.Typer(
@@ -23,6 +23,14 @@ app = typer.Typer(
 
 # A command is a module of this package that imports heavy libraries inside its function, and a line here:
 # app.command("train")(train.train) for a function, app.add_typer(config.app, name="config") for a group.
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("notebook")(notebook.notebook)
+app.add_typer(topologies.app, name="topologies")
+app.command("bench")(bench.bench)
+app.command("ui")(ui.ui)
+app.command("doctor")(doctor.doctor)
+app.add_typer(parity.app, name="parity")
 app.add_typer(config.app, name="config")
 
 

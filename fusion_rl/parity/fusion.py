@@ -15,6 +15,7 @@ import numpy as np
 
 from fusion_rl.arrays import Ints, frozen
 from fusion_rl.domains.optical import paths, topology, world
+from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.heuristics.ksp_ff import ksp_ff
 from fusion_rl.domains.optical.metrics import Tally
 from fusion_rl.domains.optical.requests import Requests
@@ -71,7 +72,7 @@ def simulate(
     )
     asked = _stream(read, cores * erlang / MEAN_HOLDING, seed, requests, quotas)
     tally = Tally(1, requests, 0)
-    verdict = LaneServer(built, ksp_ff, 0, cores * erlang).serve(asked).verdict
+    verdict = LaneServer(built, Heuristic(ksp_ff), cores * erlang).serve(asked).verdict
     tally.add(0, 0, verdict, built.class_gbps[asked.bandwidth_class])
     return tally
 

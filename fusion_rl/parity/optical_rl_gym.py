@@ -14,6 +14,7 @@ import numpy as np
 from fusion_rl.arrays import frozen
 from fusion_rl.config.network import Format, NetworkConfig
 from fusion_rl.domains.optical import paths, topology, world
+from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.heuristics.ksp_ff import ksp_ff
 from fusion_rl.domains.optical.metrics import Tally
 from fusion_rl.domains.optical.requests import Requests
@@ -59,7 +60,7 @@ def simulate(load_erlang: float, seed: int, warmup_requests: int, requests: int)
     built = world.build(network, read, _paths_by_length(read), classes)
     asked = _stream(read, load_erlang, seed, warmup_requests + requests)
     tally = Tally(1, requests, warmup_requests)
-    verdict = LaneServer(built, ksp_ff, 0, load_erlang).serve(asked).verdict
+    verdict = LaneServer(built, Heuristic(ksp_ff), load_erlang).serve(asked).verdict
     tally.add(0, 0, verdict, classes.gbps[asked.bandwidth_class])
     return tally
 

@@ -16,6 +16,7 @@ from fusion_rl.arrays import AnyArray
 from fusion_rl.config.reward import RewardConfig
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics import HEURISTICS
+from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.observations import OBSERVATIONS
 from fusion_rl.domains.optical.pipelines.batch import Outcome
 from fusion_rl.domains.optical.pipelines.orchestrator import ACCEPTED, BLOCKED_NO_SPECTRUM, Decisions
@@ -65,7 +66,7 @@ class HeuristicContract:
 
     @staticmethod
     def decide(name: str, setting: Setting) -> Decisions:
-        server = LaneServer(setting.world, HEURISTICS[name], 0, setting.typical_erlang)
+        server = LaneServer(setting.world, HEURISTICS[name], setting.typical_erlang)
         served = server.serve(setting.models[0].stream(1, 0, 0).take(REQUESTS))
         return each(served, np.copy)
 
@@ -79,30 +80,34 @@ class HeuristicContract:
     def test_what_it_decided_can_be_replayed(self, name: str) -> None:
         setting = tiny.setting()
         decided = self.decide(name, setting)
-        server = LaneServer(setting.world, recorded, decided, setting.typical_erlang)
+        server = LaneServer(setting.world, Heuristic(recorded, lambda _: decided), setting.typical_erlang)
         replayed = server.serve(setting.models[0].stream(1, 0, 0).take(REQUESTS))
         assert same(replayed, decided)
 
     def test_it_changes_nothing_by_deciding(self, name: str) -> None:
         simulator = tiny_simulator(1)
+        heuristic = HEURISTICS[name]
+        options = heuristic.prepare(simulator.setting.world)
         chooser = np.random.default_rng(1)
         for _ in range(50):
             simulator.step(random_actions(simulator, chooser))
             lane = lane_state.view(simulator.state, 0)
             before = [array.copy() for array in lane]
-            HEURISTICS[name](simulator.setting.world, lane, request_at(simulator.request(0), 0), 0)
+            heuristic.decide(simulator.setting.world, lane, request_at(simulator.request(0), 0), options)
             for field, old, new in zip(lane._fields, before, lane, strict=True):
                 assert field == "free" or (old == new).all(), f"it wrote the lane's {field}"
 
     def test_it_decides_alike_in_a_rollout_and_in_the_simulator(self, name: str) -> None:
         """As far as actions can express it: from the first decision on that no action means, lanes differ."""
         simulator = tiny_simulator(1)
+        heuristic = HEURISTICS[name]
+        options = heuristic.prepare(simulator.setting.world)
         decided = self.decide(name, simulator.setting)
         compared = 0
         for t in range(REQUESTS):
             request = request_at(simulator.request(0), 0)
             lane = lane_state.view(simulator.state, 0)
-            path, start = HEURISTICS[name](simulator.setting.world, lane, request, 0)
+            path, start = heuristic.decide(simulator.setting.world, lane, request, options)
             assert (path, start) == (decided.path[t], decided.start[t]), f"request {t}"
             meaning = [simulator.plan(0, action) for action in range(int(simulator.action_space.n))]
             actions = [a for a, (p, s) in enumerate(meaning) if s == start and (p == path or start == NOWHERE)]

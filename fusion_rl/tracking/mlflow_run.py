@@ -87,9 +87,7 @@ class MlflowRunLog(RunLog):
         tags: Mapping[str, str] | None = None,
     ) -> str:
         with self._storing(f"model {name}"):
-            return models.log_model(
-                self._client, self.run_id, checkpoint, algorithm, name, registered_name, tags or {}
-            )
+            return models.log_model(self._client, self.run_id, checkpoint, algorithm, name, registered_name, tags or {})
 
     def flush(self) -> None:
         self._metrics.flush()

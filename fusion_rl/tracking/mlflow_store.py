@@ -43,7 +43,8 @@ def open_store(tracking_dir: Path | str) -> Store:
     """
     address = resolve(tracking_dir)
     check_usable(address)
-    for chatty in ("alembic", "mlflow.store.db.utils"):
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.pyfunc"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     with explained(f"run store {address.uri} cannot be opened"), address.lock:
         # the first client makes the schema, and two that do so at once spoil it

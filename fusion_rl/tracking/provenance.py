@@ -15,9 +15,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _GIT_LIMIT_S = 10
 
 
-def provenance_tags(
-    seeds: Mapping[str, int] | None = None, hashes: Mapping[str, str] | None = None
-) -> dict[str, str]:
+def provenance_tags(seeds: Mapping[str, int] | None = None, hashes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Tags that say what would have to be the same to get the same result.
 
     Args:

@@ -30,9 +30,7 @@ class SB3Policy(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         self._algorithm = str(context.model_config[ALGORITHM])
-        self._policy: BaseAlgorithm = sb3_class(self._algorithm).load(
-            context.artifacts[CHECKPOINT], device="cpu"
-        )
+        self._policy: BaseAlgorithm = sb3_class(self._algorithm).load(context.artifacts[CHECKPOINT], device="cpu")
 
     # MLflow reads the annotation of model_input; of arrays and dicts of arrays it can only be told the former
     def predict(
@@ -65,8 +63,7 @@ class SB3Policy(PythonModel):
         """Masks [n, actions] from a flat list."""
         if self._algorithm not in MASKED_ALGORITHMS:
             raise TrackingError(
-                f"a {self._algorithm} policy takes no action_masks; "
-                f"only {', '.join(sorted(MASKED_ALGORITHMS))} does"
+                f"a {self._algorithm} policy takes no action_masks; only {', '.join(sorted(MASKED_ALGORITHMS))} does"
             )
         actions = int(self._policy.action_space.n)  # type: ignore[attr-defined]  # Discrete, as masking asks
         if flat_masks.size != lanes * actions:

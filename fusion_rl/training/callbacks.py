@@ -83,6 +83,27 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
     }
 
 
+class PeriodicCheckpoint(BaseCallback):
+    """Saves the agent while it learns.
+
+    Args:
+        every: training steps between checkpoints.
+        save: writes the agent as it stands; told the training step.
+    """
+
+    def __init__(self, every: int, save: Callable[[int], None]) -> None:
+        super().__init__()
+        self._every = every
+        self._save = save
+        self._next = every
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps >= self._next:
+            self._next += self._every * (1 + (self.num_timesteps - self._next) // self._every)
+            self._save(self.num_timesteps)
+        return True
+
+
 class ProgressBar(BaseCallback):
     """Steps done, steps a second and time left, on the console.
 

@@ -4,7 +4,9 @@ They are made without pyplot, so no backend is chosen and nothing is left open: 
 notebook shows and a run stores. Every figure names the conditions without which its numbers mean nothing.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -13,10 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
-from fusion_rl.arrays import AnyArray, Floats
+from fusion_rl.arrays import Floats
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.training.evaluate import Evaluation
 
@@ -28,7 +31,9 @@ INK, QUIET, FAINT, ACCENT = "#22272e", "#67707c", "#dfe3e8", "#c8442b"
 BUSY = LinearSegmentedColormap.from_list("busy", ["#f3d9b1", "#eda263", "#d55b4f", "#8f2d63", "#32164a"])
 
 _WIDTH_IN = 8.6
-_HEADER_IN = 0.95  # title and two lines of conditions
+_HEADER_IN = 1.12  # title and three lines of conditions
+_MAP_WIDTH_IN = 6.8  # without the colour bar
+_SMALL_NODES = 60  # up to these, a map is worth the seconds of trying several
 _LOG_FROM = 10.0  # largest over smallest mean from which a linear axis would hide the small ones
 
 
@@ -65,7 +70,8 @@ def learning_curve_figure(
 
     Args:
         curve: (training step, service blocking, half-width of its 95 % interval), at least one.
-        baselines: policy -> its evaluation.
+        baselines: policy -> its evaluation on the traffic of the curve. On other traffic, be it merely more of
+            the same, a level line may lie on the wrong side of the curve by chance.
         agent: what to call the agent.
     """
     steps, means, halves = (np.array(column, float) for column in zip(*curve, strict=True))
@@ -87,27 +93,35 @@ def learning_curve_figure(
     return figure
 
 
-def utilisation_map(setting: "Setting", link_utilisation: Floats, title: str = "How full each link is") -> Figure:
+def utilisation_map(
+    setting: "Setting",
+    link_utilisation: Floats,
+    title: str = "How full each link is",
+    conditions: Mapping[str, object] | None = None,
+) -> Figure:
     """The topology with every link coloured by the mean share of its slots in use.
 
     Args:
         setting: network; directed links are drawn as two arcs, one each way, shared links as one line.
         link_utilisation: in 0..1, [L].
         title: first line.
+        conditions: of the evaluation that measured it; None: those of the setting's first scenario.
     """
     topology = setting.topology
     positions = _positions(topology.graph)
+    across, up = zip(*positions.values(), strict=True)
     directed = topology.direction == "directed"
     # even steps of 5 % around what there is, so that the colours are all used
     norm = Normalize(np.floor(link_utilisation.min() * 20) / 20, np.ceil(link_utilisation.max() * 20) / 20)
-    figure, axes = _framed(title, _network_conditions(setting), 5.4)
+    height_in = np.clip(_MAP_WIDTH_IN * (np.ptp(up) / np.ptp(across) + 0.12), 3.2, 6.5)
+    figure, axes = _framed(title, conditions or _conditions(setting), float(height_in))
     crowded = len(topology.nodes) > 30
     for link, share in zip(topology.links, link_utilisation, strict=True):
         axes.add_patch(
             FancyArrowPatch(
                 positions[link.source],
                 positions[link.target],
-                connectionstyle=f"arc3,rad={0.13 if directed else 0}",
+                connectionstyle=f"arc3,rad={_bend(positions[link.source], positions[link.target]) if directed else 0}",
                 arrowstyle="-|>,head_length=5,head_width=2.6" if directed else "-",
                 shrinkA=6 if crowded else 11,
                 shrinkB=6 if crowded else 11,
@@ -115,17 +129,17 @@ def utilisation_map(setting: "Setting", link_utilisation: Floats, title: str = "
                 color=BUSY(norm(share)),
             )
         )
-    places = np.array([positions[node] for node in topology.nodes])
-    axes.scatter(*places.T, s=110 if crowded else 330, color="white", edgecolor=INK, linewidth=1.3, zorder=3)
+    axes.scatter(across, up, s=110 if crowded else 330, color="white", edgecolor=INK, linewidth=1.3, zorder=3)
     for node, place in positions.items():
         axes.annotate(node, place, ha="center", va="center", size=6 if crowded else 9, color=INK, zorder=4)
     axes.set_aspect("equal")
     axes.margins(0.06)
     axes.axis("off")
-    bar = figure.colorbar(ScalarMappable(norm, BUSY), ax=axes, shrink=0.75, aspect=28, pad=0.02)
+    bar = figure.colorbar(ScalarMappable(norm, BUSY), ax=axes, shrink=0.75, aspect=28, pad=0.03)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     bar.set_label("mean share of slots in use", color=INK)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.tick_params(labelcolor=INK, color=QUIET)
+    bar.outline.set_visible(False)
     return figure
 
 
@@ -135,30 +149,42 @@ def log_run_figures(
     evaluation: Evaluation,
     baselines: Mapping[str, Evaluation],
     curve: Sequence[tuple[int, float, float]],
+    curve_baselines: Mapping[str, Evaluation] | None = None,
 ) -> None:
-    """Store a run's figures with it, under plots/."""
+    """Store a run's figures with it, under plots/.
+
+    Args:
+        run: receives them.
+        setting: what was simulated.
+        evaluation: the trained agent's.
+        baselines: policy -> its evaluation, on the same traffic.
+        curve: evaluations of the agent while it learned, as `learning_curve_figure` takes them.
+        curve_baselines: the baselines on the curve's traffic; None: the curve stands alone.
+    """
     run.log_figure(blocking_figure([evaluation, *baselines.values()], evaluation.policy), "plots/blocking.png")
     if curve:
-        run.log_figure(learning_curve_figure(curve, baselines, evaluation.policy), "plots/learning_curve.png")
+        figure = learning_curve_figure(curve, curve_baselines or {}, evaluation.policy)
+        run.log_figure(figure, "plots/learning_curve.png")
     if evaluation.link_utilisation is not None:
         title = f"How full {evaluation.policy} keeps each link"
-        run.log_figure(utilisation_map(setting, evaluation.link_utilisation, title), "plots/utilisation.png")
+        figure = utilisation_map(setting, evaluation.link_utilisation, title, evaluation.conditions)
+        run.log_figure(figure, "plots/utilisation.png")
 
 
 def describe(conditions: Mapping[str, Any]) -> str:
-    """The conditions of a blocking figure in two lines: network, then traffic and size of the evaluation.
+    """The conditions of a blocking figure in up to three lines: network, traffic, size of the evaluation.
 
     Conditions that are not given are left out.
     """
-    truncated = "exponential" if conditions.get("holding_truncation") == "none" else "{holding_truncation}"
+    if str(conditions.get("path_order", "")).startswith("file "):
+        conditions = {**conditions, "path_order": f"file {Path(str(conditions['path_order'])).name}"}
+    whole = conditions.get("holding_truncation") == "none"
+    holding = "exponential holding" + ("" if whole else " truncated ({holding_truncation})")
     network = ("{topology}", "{links} links", "{slots} slots, guard {guard_slots}", "K = {k_paths} by {path_order}")
-    traffic = (
-        "{load_erlang:g} E nominal, {offered_erlang:.4g} E offered",
-        f"holding {truncated}",
-        "{requests:,} requests after {warmup_requests:,} warm-up on each of {lanes} lanes",
-        "seed {seed}",
-    )
-    return "\n".join(" · ".join(_known(part, conditions)) for part in (network, traffic)).strip()
+    traffic = ("{load_erlang:g} E nominal, {offered_erlang:.4g} E offered", holding)
+    size = ("{requests:,} requests over {lanes} lanes", "warm-up of {warmup_requests:,} requests a lane", "seed {seed}")
+    lines = [" · ".join(_known(phrases, conditions)) for phrases in (network, traffic, size)]
+    return "\n".join(line for line in lines if line)
 
 
 def _known(phrases: Sequence[str], conditions: Mapping[str, Any]) -> list[str]:
@@ -171,7 +197,7 @@ def _known(phrases: Sequence[str], conditions: Mapping[str, Any]) -> list[str]:
     return known
 
 
-def _network_conditions(setting: "Setting") -> dict[str, Any]:
+def _conditions(setting: "Setting") -> dict[str, Any]:
     from fusion_rl.domains.optical.domain import conditions
 
     return conditions(setting, 0)
@@ -180,8 +206,8 @@ def _network_conditions(setting: "Setting") -> dict[str, Any]:
 def _framed(title: str, conditions: Mapping[str, Any], plot_height_in: float) -> tuple[Figure, Axes]:
     """A figure with its title and conditions flush left above room for one plot."""
     height_in = plot_height_in + _HEADER_IN
-    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=130, layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(rect=(0.01, 0.01, 0.98, 1 - _HEADER_IN / height_in))  # type: ignore[union-attr]
+    below_header = ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 1 - _HEADER_IN / height_in))
+    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=130, layout=below_header, facecolor="white")
     figure.text(0.02, 1 - 0.14 / height_in, title, size=14, weight="bold", color=INK, va="top")
     figure.text(0.02, 1 - 0.45 / height_in, describe(conditions), size=8.5, color=QUIET, va="top", linespacing=1.35)
     axes = figure.add_subplot()
@@ -239,11 +265,42 @@ def _apart(heights: Floats, gap: float) -> Floats:
     return np.asarray((up + down) / 2)
 
 
-def _positions(graph: "nx.Graph") -> dict[str, AnyArray]:
-    """Places for the nodes, edges about as long as their fibres; wider than high, first node at the upper left."""
-    found = nx.kamada_kawai_layout(graph, weight="length_km")
-    places = np.array(list(found.values()))
+def _bend(start: tuple[float, float], end: tuple[float, float]) -> float:
+    """How much to bend an arc so that the two of an edge run equally far apart on long and short edges."""
+    return min(0.16, 0.035 / math.dist(start, end))
+
+
+def _positions(graph: "nx.Graph") -> dict[str, tuple[float, float]]:
+    """Places for the nodes: wider than high, first node at the upper left, the same every time.
+
+    A map to scale heaps up the nodes of a dense region, and one that has all edges alike may lay a node on an
+    edge that passes it. Of several scalings the map is taken whose nodes lie clearest.
+    """
+    powers = (0.8, 0.4, 0.1, 0.0) if len(graph) <= _SMALL_NODES else (0.1,)
+    places = max((_layout(graph, power) for power in powers), key=lambda found: _clearance(graph, found))
+    return {node: (float(x), float(y)) for node, (x, y) in zip(graph, places, strict=True)}
+
+
+def _layout(graph: "nx.Graph", power: float) -> Floats:
+    """Places of the nodes, [N, 2], 1 wide; distances follow a power of the lengths."""
+    scaled = nx.Graph()
+    scaled.add_nodes_from(graph)
+    scaled.add_weighted_edges_from((one, other, km**power) for one, other, km in graph.edges(data="length_km"))
+    places = np.array(list(nx.kamada_kawai_layout(scaled, weight="weight").values()))
     places = places - places.mean(axis=0)
     places = places @ np.linalg.svd(places, full_matrices=False)[2].T
     places = places * np.where(places[0] * (-1, 1) < 0, -1, 1)
-    return dict(zip(found, places, strict=True))
+    return np.asarray(places / np.ptp(places[:, 0]))
+
+
+def _clearance(graph: "nx.Graph", places: Floats) -> float:
+    """Smallest distance of a node from an edge that is not its own."""
+    number = {node: n for n, node in enumerate(graph)}
+    smallest = np.inf
+    for one, other in graph.edges:
+        start, along = places[number[one]], places[number[other]] - places[number[one]]
+        others = np.delete(places, [number[one], number[other]], axis=0)
+        share = np.clip((others - start) @ along / (along @ along), 0, 1)
+        distances = np.linalg.norm(others - start - share[:, None] * along, axis=1)
+        smallest = min(smallest, distances.min(initial=np.inf))
+    return float(smallest)

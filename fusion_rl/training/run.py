@@ -1,6 +1,7 @@
 """One training run: check, compare, learn, evaluate, record."""
 
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,7 +166,13 @@ def _learn(
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.logger import Logger
 
-    from fusion_rl.training.callbacks import EpisodeBlocking, PeriodicEvaluation, ProgressBar, RunLogWriter
+    from fusion_rl.training.callbacks import (
+        EpisodeBlocking,
+        PeriodicCheckpoint,
+        PeriodicEvaluation,
+        ProgressBar,
+        RunLogWriter,
+    )
 
     execution = config.execution
     agent.set_logger(Logger(folder=None, output_formats=[RunLogWriter(run)]))
@@ -187,6 +194,13 @@ def _learn(
         if bar is not None:
             bar.note(f"blocking {estimate}")
 
+    if execution.checkpoint_every:
+        folder = _checkpoint_folder(config, run)
+
+        def save(step: int) -> None:
+            checkpoints.save(agent, config, folder / f"step-{step:09d}.zip")
+
+        callbacks.append(PeriodicCheckpoint(execution.checkpoint_every, save))
     if execution.eval_every:
         callbacks.append(PeriodicEvaluation(execution.eval_every, evaluate_now, run, told))
     if bar is not None:
@@ -232,8 +246,7 @@ def _conclude(
     run.log_metrics(
         {"parity/disagreements": parity, "training/steps_per_second": steps_per_second}, agent.num_timesteps
     )
-    folder = Path(execution.tracking_dir) / "checkpoints" / run.run_id
-    checkpoint = checkpoints.save(agent, config, folder / "final.zip")
+    checkpoint = checkpoints.save(agent, config, _checkpoint_folder(config, run) / "final.zip")
     run.log_artifact(checkpoint, "checkpoints")
     model = run.log_model(
         checkpoint,
@@ -242,7 +255,7 @@ def _conclude(
         tags={"topology": setting.topology.name, "load": _loads(config)},
     )
     run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
-    log_run_figures(run, setting, evaluation, baselines, curve)
+    log_run_figures(run, setting, evaluation, baselines, curve, _curve_baselines(config, setting, baselines, curve))
     return RunResult(
         run_id=run.run_id,
         name=run.run_name,
@@ -257,6 +270,19 @@ def _conclude(
         model=model,
         learning_curve=curve,
     )
+
+
+def _curve_baselines(
+    config: ExperimentConfig, setting: Any, names: Iterable[str], curve: list[tuple[int, float, float]]
+) -> dict[str, Evaluation]:
+    """The baselines on the traffic of the learning curve, which is shorter than that of the comparison."""
+    execution = config.execution
+    size: dict[str, Any] = {"requests": execution.eval_requests, "lanes": execution.eval_lanes, "setting": setting}
+    return {name: evaluate(config, name, **size) for name in names} if curve else {}
+
+
+def _checkpoint_folder(config: ExperimentConfig, run: RunLog) -> Path:
+    return Path(config.execution.tracking_dir) / "checkpoints" / run.run_id
 
 
 def _model_name(config: ExperimentConfig) -> str:

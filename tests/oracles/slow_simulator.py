@@ -46,6 +46,7 @@ class SlowNetwork:
     slot_width_ghz: float
     reach_table: list[tuple[float, float | None]] | None
     candidates: dict[Link, list[NodePath]]  # source and target -> paths, best first
+    bandwidths: list[tuple[float, int]]  # all that requests can ask for: (Gb/s, width in slots or 0)
     in_use: dict[Link, set[int]] = field(default_factory=dict)
     running: list[tuple[float, NodePath, set[int]]] = field(default_factory=list)  # departure, path, slots
 
@@ -58,6 +59,10 @@ class SlowNetwork:
 
     def width(self, path: NodePath, request: SlowRequest) -> int | None:
         """Slots that a request takes on a path, guard included; None where no format reaches."""
+        return self.width_of_bandwidth(path, request.gbps, request.width_slots)
+
+    def width_of_bandwidth(self, path: NodePath, gbps: float, width_slots: int) -> int | None:
+        """The same for a bit rate, or for a width in slots above 0."""
         efficiency = 1.0
         if self.reach_table is not None:
             both_ways = self.lengths_km | {(b, a): km for (a, b), km in self.lengths_km.items()}
@@ -67,7 +72,7 @@ class SlowNetwork:
                 return None
             efficiency = max(reaching)
         carried = Fraction(self.slot_width_ghz) * Fraction(efficiency)
-        return (request.width_slots or math.ceil(Fraction(request.gbps) / carried)) + self.guard_slots
+        return (width_slots or math.ceil(Fraction(gbps) / carried)) + self.guard_slots
 
     def free_slots(self, path: NodePath) -> list[int]:
         """Slots that no link of a path uses, in order."""
@@ -172,6 +177,42 @@ def looks_random(key: int, counter: int) -> Fraction:
     return Fraction(bits >> 11, 2**53)
 
 
+def capacity(free: set[int], widths: set[int]) -> int:
+    """In how many ways a block of one of the widths fits into free slots."""
+    return sum(all(slot in free for slot in range(start, start + width)) for width in widths for start in free)
+
+
+def _all_starts(network: SlowNetwork, path: NodePath, request: SlowRequest) -> list[tuple[NodePath, int, int]]:
+    """Every place of a request on a path, with what it costs the best path of every pair that shares a link."""
+    width = network.width(path, request)
+    assert width is not None
+    routes = []
+    for candidates in network.candidates.values():
+        if set(network.links(candidates[0])) & set(network.links(path)):
+            widths = {network.width_of_bandwidth(candidates[0], gbps, slots) for gbps, slots in network.bandwidths}
+            routes.append((set(network.free_slots(candidates[0])), {width for width in widths if width is not None}))
+    before = [capacity(free, widths) for free, widths in routes]
+    offers = []
+    for block in network.blocks(path):
+        for start in block[: max(0, len(block) - width + 1)]:
+            taken = set(range(start, start + width))
+            after = [capacity(free - taken, widths) for free, widths in routes]
+            offers.append((path, start, sum(before) - sum(after)))
+    return offers
+
+
+def mscl(network: SlowNetwork, request: SlowRequest) -> Choice:
+    offers = [o for path, _ in network.paths_with_room(request) for o in _all_starts(network, path, request)]
+    best = min(offers, key=lambda offer: offer[2], default=None)
+    return None if best is None else best[:2]
+
+
+def mscl_first_path(network: SlowNetwork, request: SlowRequest) -> Choice:
+    for path, _ in network.paths_with_room(request):
+        return min(_all_starts(network, path, request), key=lambda offer: offer[2])[:2]
+    return None
+
+
 HEURISTICS: dict[str, Callable[[SlowNetwork, SlowRequest], Choice]] = {
     "ksp-ff": ksp_ff,
     "ff-ksp": ff_ksp,
@@ -179,4 +220,6 @@ HEURISTICS: dict[str, Callable[[SlowNetwork, SlowRequest], Choice]] = {
     "ksp-bf": ksp_bf,
     "least-congested": least_congested,
     "random": random_path,
+    "mscl": mscl,
+    "mscl-first-path": mscl_first_path,
 }

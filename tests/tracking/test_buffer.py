@@ -54,9 +54,7 @@ def test_a_write_is_never_larger_than_mlflow_takes(disk: Disk) -> None:
     assert disk.values() == list(range(2 * POINTS_PER_WRITE + 5))
 
 
-def test_what_could_not_be_written_is_kept_and_written_later(
-    disk: Disk, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_could_not_be_written_is_kept_and_written_later(disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
     buffer = MetricBuffer(disk.write, max_points=2, max_age_s=3600)
     disk.full = True
     with caplog.at_level(logging.WARNING):

@@ -31,9 +31,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def test_a_run_is_found_with_all_that_was_logged(store: Store) -> None:
-    with store.start(
-        "all", "one", {"network.k_paths": 5, "reward.name": "service"}, {"seed.training": 1}
-    ) as run:
+    with store.start("all", "one", {"network.k_paths": 5, "reward.name": "service"}, {"seed.training": 1}) as run:
         run.log_metric("service_blocking", 0.25, step=10)
         run.log_metrics({"service_blocking": 0.125, "bit_rate_blocking": 0.5}, step=20)
     found = store.find_run("one")
@@ -58,9 +56,7 @@ def test_thousands_of_values_arrive_in_order(store: Store) -> None:
     with store.start("all", "many") as run:
         for step in range(2500):
             run.log_metric("reward", step / 2, step)
-    assert [point.value for point in store.metric_history(run.run_id, "reward")] == [
-        step / 2 for step in range(2500)
-    ]
+    assert [point.value for point in store.metric_history(run.run_id, "reward")] == [step / 2 for step in range(2500)]
 
 
 def test_more_parameters_than_one_write_holds_and_longer_than_mlflow_keeps(store: Store) -> None:
@@ -214,9 +210,7 @@ def test_processes_that_start_at_the_same_instant_share_an_empty_folder(tmp_path
 
     start = str(time.time() + 8)  # by then all have imported mlflow, and meet at the empty folder
     arguments = [sys.executable, "-c", OPEN_AND_LOG, str(tmp_path / "mlruns"), start]
-    processes = [
-        subprocess.Popen([*arguments, str(number)], stderr=subprocess.PIPE, text=True) for number in range(4)
-    ]
+    processes = [subprocess.Popen([*arguments, str(number)], stderr=subprocess.PIPE, text=True) for number in range(4)]
     errors = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0, 0], errors
     runs = open_store(tmp_path / "mlruns").search_runs("together")
@@ -252,9 +246,7 @@ def test_a_file_store_in_the_environment_is_refused(tmp_path: Path, monkeypatch:
         open_store(tmp_path)
 
 
-def test_a_server_that_does_not_answer_is_named_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_does_not_answer_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(TrackingError, match=r"server http://127.0.0.1:9 cannot be reached"):
         open_store(tmp_path)

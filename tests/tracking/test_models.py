@@ -88,9 +88,7 @@ def test_a_registered_model_predicts_as_the_policy_does(
     np.testing.assert_array_equal(actions, masked_policy.predict(observations, deterministic=True)[0])
 
 
-def test_masks_are_obeyed(
-    store: Store, model_uri: str, masked_policy: MaskablePPO, observations: np.ndarray
-) -> None:
+def test_masks_are_obeyed(store: Store, model_uri: str, masked_policy: MaskablePPO, observations: np.ndarray) -> None:
     masks = np.random.default_rng(1).random((20, ACTIONS)) < 0.4
     masks[:, 2] |= ~masks.any(axis=1)
     actions = store.load_model(model_uri).predict(observations, params={"action_masks": masks.ravel()})
@@ -144,14 +142,10 @@ def test_a_policy_without_masks_offers_no_such_parameter(
     with store.start("models", "unmasked") as run:
         model = store.load_model(run.log_model(tmp_path / "policy.zip", "dqn"))
     assert [parameter.name for parameter in model.metadata.signature.params] == ["deterministic"]
-    np.testing.assert_array_equal(
-        model.predict(observations), policy.predict(observations, deterministic=True)[0]
-    )
+    np.testing.assert_array_equal(model.predict(observations), policy.predict(observations, deterministic=True)[0])
 
 
-def test_the_zip_is_found_by_version_by_alias_and_by_run(
-    store: Store, model_uri: str, checkpoint: Path
-) -> None:
+def test_the_zip_is_found_by_version_by_alias_and_by_run(store: Store, model_uri: str, checkpoint: Path) -> None:
     store.set_alias("nsfnet-agent", "champion", 1)
     run_id = store.find_run("masked").run_id
     store.log_artifact(run_id, checkpoint, "checkpoints")
@@ -168,9 +162,7 @@ def test_the_zip_is_found_by_version_by_alias_and_by_run(
 
 def test_logging_again_makes_the_next_version(store: Store, model_uri: str, checkpoint: Path) -> None:
     with store.start("models", "again") as run:
-        newer = run.log_model(
-            checkpoint, "maskable-ppo", registered_name="nsfnet-agent", tags={"slots": "100"}
-        )
+        newer = run.log_model(checkpoint, "maskable-ppo", registered_name="nsfnet-agent", tags={"slots": "100"})
     assert int(newer.rpartition("/")[2]) > int(model_uri.rpartition("/")[2])
 
 
@@ -184,9 +176,7 @@ def test_logging_again_makes_the_next_version(store: Store, model_uri: str, chec
         ("nsfnet-agent", "is no model URI: give models:/NAME@ALIAS"),
     ],
 )
-def test_a_model_that_is_not_there_is_an_error_that_helps(
-    store: Store, model_uri: str, uri: str, message: str
-) -> None:
+def test_a_model_that_is_not_there_is_an_error_that_helps(store: Store, model_uri: str, uri: str, message: str) -> None:
     with pytest.raises(TrackingError, match=message):
         store.load_model_artifact(uri)
 

@@ -169,6 +169,13 @@ def test_a_policy_for_another_network_is_refused_with_the_difference(result: Run
         evaluate(other, str(result.checkpoint), requests=100)
 
 
+def test_checkpoints_in_between_are_kept_when_asked_for(tmp_path: Path) -> None:
+    done = train(small_config(tmp_path, **{"execution.checkpoint_every": 256, "execution.eval_every": 0}))
+    names = sorted(path.name for path in done.checkpoint.parent.iterdir())
+    assert names == ["final.zip", "step-000000256.zip", "step-000000512.zip"]
+    assert checkpoints.read(done.checkpoint.parent / names[1]).agent.num_timesteps == 256
+
+
 def test_a_checkpoint_is_complete_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = small_config(tmp_path)
     agent = make_agent(

@@ -2,6 +2,7 @@
 
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.domains.optical.heuristics import HEURISTICS
+from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.metrics import Gauge, Tally
 from fusion_rl.domains.optical.pipelines.orchestrator import Decisions
 from fusion_rl.domains.optical.rollout import LaneServer, Rollout, recorded, run
@@ -61,7 +62,7 @@ def make_tally(setting: Setting, scenario: int, requests: int, lanes: int) -> Ta
 def replay(setting: Setting, decisions: Decisions, *, seed: int, scenario: int = 0) -> Decisions:
     """Serve the first traffic of lane 0 with decisions made before, and say what became of each request."""
     count = decisions.verdict.size
-    server = LaneServer(setting.world, recorded, decisions, setting.typical_erlang)
+    server = LaneServer(setting.world, Heuristic(recorded, lambda _: decisions), setting.typical_erlang)
     return server.serve(setting.models[scenario].stream(seed, 0, 0).take(count))
 
 

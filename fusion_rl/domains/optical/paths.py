@@ -142,26 +142,15 @@ def _read(file: Path, topology: Topology, k: int) -> list[list[NodePath]]:
     """
     number = {node: i for i, node in enumerate(topology.nodes)}
     listed: dict[tuple[int, int], list[tuple[int, NodePath]]] = {}
-    with file.open(newline="", encoding="utf-8-sig") as handle:
-        rows = csv.DictReader(line for line in handle if not line.startswith("#"))
-        missing = {"source", "target", "nodes"} - set(rows.fieldnames or ())
-        if missing:
-            raise TopologyError(f"paths file {file}: no column {', '.join(sorted(missing))}")
-        for line, row in enumerate(rows, start=2):
-            names = row["nodes"].split("-")
-            steps = set(pairwise(names))
-            if not steps <= topology.link_number.keys() or len(set(names)) < len(names):
-                raise TopologyError(
-                    f"paths file {file}, row {line}: {row['nodes']} is not a simple path of topology '{topology.name}'"
-                )
-            if (names[0], names[-1]) != (row["source"], row["target"]):
-                raise TopologyError(
-                    f"paths file {file}, row {line}: {row['nodes']} does not lead from "
-                    f"{row['source']} to {row['target']}"
-                )
-            path = tuple(number[name] for name in names)
-            known = listed.setdefault((path[0], path[-1]), [])
-            known.append((int(row.get("rank") or len(known)), path))
+    for place, row in _rows(file):
+        names = row["nodes"].split("-")
+        if not set(pairwise(names)) <= topology.link_number.keys() or len(set(names)) < len(names) or len(names) < 2:
+            raise TopologyError(f"{place}: {row['nodes']} is not a simple path of topology '{topology.name}'")
+        if (names[0], names[-1]) != (row["source"], row["target"]):
+            raise TopologyError(f"{place}: {row['nodes']} does not lead from {row['source']} to {row['target']}")
+        path = tuple(number[name] for name in names)
+        known = listed.setdefault((path[0], path[-1]), [])
+        known.append((int(row.get("rank") or len(known)), path))
     result = []
     for source, target in zip(topology.pair_source.tolist(), topology.pair_target.tolist(), strict=True):
         paths = [path for _, path in sorted(listed.get((source, target), []))]
@@ -173,6 +162,26 @@ def _read(file: Path, topology: Topology, k: int) -> list[list[NodePath]]:
             )
         result.append(paths[:k])
     return result
+
+
+def _rows(file: Path) -> list[tuple[str, dict[str, str]]]:
+    """The rows of a paths file, each with a value for every column, and where each stands."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TopologyError(f"paths file {file} cannot be read: {error}") from error
+    kept = [(number, line) for number, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
+    table = csv.DictReader(line for _, line in kept)
+    missing = {"source", "target", "nodes"} - set(table.fieldnames or ())
+    if missing:
+        raise TopologyError(f"paths file {file}: no column {', '.join(sorted(missing))}")
+    rows = []
+    for row in table:
+        place = f"paths file {file}, row {kept[table.line_num - 1][0]}"
+        if None in row or None in row.values() or not row.get("rank", "0").isdigit():
+            raise TopologyError(f"{place}: {list(row.values())} does not fit {', '.join(table.fieldnames or ())}")
+        rows.append((place, row))
+    return rows
 
 
 def numbered(lists: list[list[NodePath]], topology: Topology) -> CandidatePaths:

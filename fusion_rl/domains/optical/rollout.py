@@ -1,14 +1,15 @@
-"""Rollouts: a policy that is a kernel (or a plain function) serves whole lanes of traffic, without an agent."""
+"""Rollouts: a heuristic serves whole lanes of traffic, without an agent."""
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from fusion_rl.arrays import Floats
 from fusion_rl.domains.optical import state as lane_state
+from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.metrics import Gauge, Tally
 from fusion_rl.domains.optical.pipelines import orchestrator
@@ -19,7 +20,7 @@ from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.state import Lane, State
 from fusion_rl.domains.optical.world import World
 
-CHUNK = 8192  # requests drawn at a time: the arrays stay in the cache of one core
+CHUNK = 4096  # requests drawn at a time: the arrays stay in the cache of one core
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Rollout:
 
 def run(
     setting: Setting,
-    policy: Callable[..., Any],
+    policy: Heuristic | Callable[..., Any],
     *,
     requests: int,
     lanes: int = 8,
@@ -61,47 +62,44 @@ def run(
     scenario: int = 0,
     warmup_requests: int | None = None,
     threads: int | None = None,
-    options: Any = 0,
     on_chunk: Callable[[int], None] | None = None,
 ) -> Rollout:
     """Serve a scenario's traffic with a policy that is a function of the network and the request.
 
     Args:
         setting: network and scenarios.
-        policy: (world, lane, request, options) -> (path, start); a kernel, or plain Python (slow).
+        policy: a heuristic, or just its function (world, lane, request, options) -> (path, start).
         requests: requests that count, over all lanes; each lane serves ceil(requests / lanes).
         lanes: independent networks. Lane i meets the same traffic however many lanes there are.
         seed: of the traffic, with the scenario's own.
         scenario: its position in the setting.
         warmup_requests: requests of each lane that do not count; None: as the scenario says.
         threads: lanes that run side by side; None: one for each core.
-        options: handed to the policy.
         on_chunk: told the number of requests served since it was last called.
 
     Raises:
         SimulationError: the policy decided for spectrum that was not free.
     """
+    heuristic = policy if isinstance(policy, Heuristic) else Heuristic(policy)
     model = setting.models[scenario]
     warmup = model.scenario.warmup_requests if warmup_requests is None else warmup_requests
     lane_requests = -(-requests // lanes)
     threads = min(threads or os.cpu_count() or 1, lanes)
     tally = Tally(lanes, lane_requests, warmup)
-    _compile(setting, policy, options)
+    _compile(setting, heuristic)
 
     def run_lane(lane: int) -> Gauge:
         gauge = Gauge(setting.world.link_length_km.size)
-        server = LaneServer(setting.world, policy, options, setting.typical_erlang)
+        server = LaneServer(setting.world, heuristic, setting.typical_erlang)
         stream = model.stream(seed, lane, 0)  # an environment's first episode has the same
-        left = warmup + lane_requests
-        while left > 0:
-            asked = stream.take(min(left, CHUNK))
+        for count in _chunks(warmup, lane_requests):
+            asked = stream.take(count)
+            if asked.number >= warmup:
+                gauge.add(*server.look(asked.arrival[0]))
             gbps = setting.world.class_gbps[asked.bandwidth_class]
             tally.add(lane, asked.number, server.serve(asked).verdict, gbps)
-            left -= asked.arrival.size
-            if warmup + lane_requests - left > warmup:
-                gauge.add(*server.sample())
             if on_chunk is not None:
-                on_chunk(asked.arrival.size)
+                on_chunk(count)
         return gauge
 
     started = time.perf_counter()
@@ -119,15 +117,15 @@ class LaneServer:
 
     Args:
         world: the network.
-        policy, options: who decides; see `run`.
+        heuristic: who decides.
         typical_erlang: services that run at a time, on average: where the room for them starts.
     """
 
-    def __init__(self, world: World, policy: Callable[..., Any], options: Any, typical_erlang: float) -> None:
+    def __init__(self, world: World, heuristic: Heuristic, typical_erlang: float) -> None:
         self.world = world
         self.state = lane_state.empty(world, 1, lane_state.capacity_for(typical_erlang))
-        self._policy = policy
-        self._options = options
+        self._decide = heuristic.decide
+        self._options = heuristic.prepare(world)
         self._out = room_for(CHUNK)
 
     def serve(self, requests: Requests) -> Decisions:
@@ -135,11 +133,12 @@ class LaneServer:
         count = requests.arrival.size
         if self._out.verdict.size < count:
             self._out = room_for(count)
-        self.state = serve(self.world, self.state, 0, requests, self._policy, self._options, self._out)
+        self.state = serve(self.world, self.state, 0, requests, self._decide, self._options, self._out)
         return Decisions(self._out.verdict[:count], self._out.path[:count], self._out.start[:count])
 
-    def sample(self) -> tuple[Floats, float]:
-        """Share of slots in use on each link, [L], and the links' mean fragmentation."""
+    def look(self, now: float) -> tuple[Floats, float]:
+        """Share of slots in use on each link, [L], and the links' mean fragmentation, as an arrival finds them."""
+        orchestrator.handle_release(self.world, lane_state.view(self.state, 0), now)
         utilisation = lane_state.utilisation(self.state, self.world)[0]
         return utilisation, mean_fragmentation(self.world, lane_state.view(self.state, 0))
 
@@ -167,7 +166,7 @@ def serve(
 
 @kernel
 def recorded(world: World, lane: Lane, request: Request, options: Decisions) -> tuple[int, int]:
-    """The policy that repeats decisions made before: `options` has one for each request since the lane's start."""
+    """Repeat a decision made before: `options` has one for each request since the lane's start."""
     return options.path[request.number], options.start[request.number]
 
 
@@ -184,8 +183,16 @@ def _python(function: Any) -> Any:
     return getattr(function, "py_func", function)
 
 
-def _compile(setting: Setting, policy: Callable[..., Any], options: Any) -> None:
+def _chunks(warmup: int, requests: int) -> Iterator[int]:
+    """Sizes of the parts in which a lane's requests are drawn; the warm-up ends with one."""
+    for left in (warmup, requests):
+        while left > 0:
+            yield min(left, CHUNK)
+            left -= CHUNK
+
+
+def _compile(setting: Setting, heuristic: Heuristic) -> None:
     """Have everything compiled, or loaded from the cache, before the clock starts."""
-    server = LaneServer(setting.world, policy, options, setting.typical_erlang)
+    server = LaneServer(setting.world, heuristic, setting.typical_erlang)
     server.serve(setting.models[0].stream(0).take(1))
-    server.sample()
+    server.look(0.0)

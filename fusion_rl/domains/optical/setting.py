@@ -20,6 +20,7 @@ class Setting:
         network, scenarios: the configuration it was made from.
         topology: nodes and links.
         candidates: the candidate paths, with their nodes.
+        classes: the bandwidths that requests can have.
         world: the arrays that the kernels read.
         models: one traffic model a scenario.
     """
@@ -28,6 +29,7 @@ class Setting:
     scenarios: tuple[ScenarioConfig, ...]
     topology: topology.Topology
     candidates: paths.CandidatePaths
+    classes: traffic.BandwidthClasses
     world: world.World
     models: tuple[traffic.TrafficModel, ...]
 
@@ -67,6 +69,7 @@ def prepare(network: NetworkConfig, scenarios: Iterable[ScenarioConfig]) -> Sett
         scenarios=scenarios,
         topology=read,
         candidates=candidates,
+        classes=classes,
         world=world.build(network, read, candidates, classes),
         models=models,
     )

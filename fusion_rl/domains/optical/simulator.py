@@ -11,7 +11,7 @@ from fusion_rl.config.reward import RewardConfig
 from fusion_rl.domains.base import Step
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.actions import CODECS
-from fusion_rl.domains.optical.heuristics import HEURISTICS
+from fusion_rl.domains.optical.heuristics.ksp_ff import ksp_ff
 from fusion_rl.domains.optical.metrics import Gauge
 from fusion_rl.domains.optical.observations import OBSERVATIONS
 from fusion_rl.domains.optical.pipelines import batch
@@ -25,7 +25,6 @@ from fusion_rl.domains.optical.traffic import Stream
 from fusion_rl.errors import SimulationError
 
 WINDOW = 1024  # requests at hand of each lane
-WARMUP_POLICY = "ksp-ff"
 
 
 class OpticalSimulator:
@@ -102,8 +101,11 @@ class OpticalSimulator:
         """Decide the request at hand of every lane.
 
         Raises:
-            SimulationError: an episode that has ended was not reset.
+            SimulationError: an episode that has ended was not reset, or there is not one action a lane.
         """
+        actions = np.ascontiguousarray(actions, np.int64)
+        if actions.shape != (self.num_lanes,):
+            raise SimulationError(f"step needs {self.num_lanes} actions, one a lane; it got shape {actions.shape}")
         if self._until_end < 1:
             raise SimulationError("the episode is over (or none has begun): call reset before step")
         if self._until_refill < 1:
@@ -112,7 +114,7 @@ class OpticalSimulator:
             self.setting.world,
             self._state,
             self._window,
-            np.ascontiguousarray(actions, np.int64),
+            actions,
             self._codec.decode,
             self._observation.write,
             self._outcome,
@@ -120,8 +122,7 @@ class OpticalSimulator:
             0,
             self.num_lanes,
         )
-        if most >= self._state.unused.shape[1]:
-            self._state = lane_state.grown(self._state, 2 * self._state.unused.shape[1])
+        self._make_room(most)
         self._left -= 1
         self._until_end -= 1
         self._until_refill -= 1
@@ -168,7 +169,7 @@ class OpticalSimulator:
 
     def plan(self, lane: int, action: int) -> tuple[int, int]:
         """What an action would do on one lane: (path, start), start -1 where it cannot be served."""
-        request = request_at(batch.requests_of(self._window, lane), self._window.cursor[lane])
+        request = request_at(self.request(lane), 0)
         path, start = self._codec.decode(self.setting.world, lane_state.view(self._state, lane), request, action)
         return int(path), int(start)
 
@@ -180,7 +181,7 @@ class OpticalSimulator:
         return Outcome(*arrays)
 
     def _make_space(self) -> spaces.Space[Any]:
-        low, high = self._observation.low, self._observation.high
+        low, high = self._observation.limits(self.setting.world)
         boxes: dict[str, spaces.Space[AnyArray]] = {
             name: spaces.Box(low, high, (size,), np.float32) for name, size in self._layout.items()
         }
@@ -197,11 +198,17 @@ class OpticalSimulator:
         while left > 0:
             asked = stream.take(min(left, 8 * WINDOW))
             out = room_for(asked.arrival.size)
-            policy = HEURISTICS[WARMUP_POLICY]
-            self._state = serve(self.setting.world, self._state, b, asked, policy, 0, out)
+            self._state = serve(self.setting.world, self._state, b, asked, ksp_ff, 0, out)
             left -= asked.arrival.size
+        self._make_room(int(self._state.live[b, 0]))
         self._put(b, 0, stream.take(WINDOW))
         self._left[b] = self._episode[b]
+
+    def _make_room(self, live: int) -> None:
+        """A step can add one service to every lane, and a kernel cannot grow the state."""
+        capacity = self._state.unused.shape[1]
+        if live >= capacity:
+            self._state = lane_state.grown(self._state, 2 * capacity)
 
     def _refill(self) -> None:
         """Give every lane that is at its last request new ones behind it."""

@@ -113,22 +113,30 @@ def read(name_or_path: str, direction: Literal["directed", "shared"]) -> Topolog
     if reader is None:
         raise TopologyError(f"topology {path}: unknown ending '{path.suffix}'; known: {', '.join(_READERS)}")
     try:
-        source, edges = reader(path)
-    except (OSError, ValueError, KeyError, nx.NetworkXException, SyntaxError) as error:
+        source, edges, lonely = reader(path)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, nx.NetworkXException, SyntaxError) as error:
         raise TopologyError(f"topology {path}: cannot be read: {error}") from error
-    return checked(path.stem, source, edges, direction)
+    return checked(path.stem, source, edges, direction, lonely)
 
 
 def checked(
-    name: str, source: str, edges: Iterable[tuple[str, str, float]], direction: Literal["directed", "shared"]
+    name: str,
+    source: str,
+    edges: Iterable[tuple[str, str, float]],
+    direction: Literal["directed", "shared"],
+    lonely: Iterable[str] = (),
 ) -> Topology:
     """A topology from its edges, once they describe a connected network with positive lengths.
+
+    `lonely` names nodes that are said to have no edge, which is an error.
 
     Raises:
         TopologyError: no edges, a loop, a length that is not positive, two lengths for one edge, unconnected parts.
     """
     lengths: dict[tuple[str, str], float] = {}
     for one, other, length_km in edges:
+        if not one or not other:
+            raise TopologyError(f"topology '{name}': an edge '{one}'-'{other}' has a node without a name")
         if one == other:
             raise TopologyError(f"topology '{name}': edge {one}-{other} joins a node to itself")
         if not 0 < length_km < float("inf"):
@@ -142,7 +150,7 @@ def checked(
             )
     if not lengths:
         raise TopologyError(f"topology '{name}' has no edges")
-    names = list(dict.fromkeys(node for pair in lengths for node in pair))
+    names = list(dict.fromkeys([*(node for pair in lengths for node in pair), *lonely]))
     if all(node.isdigit() for node in names):
         names.sort(key=int)
     topology = Topology(name, source, tuple(names), tuple(Link(a, b, km) for (a, b), km in lengths.items()), direction)
@@ -153,7 +161,7 @@ def checked(
     return topology
 
 
-_Edges = tuple[str, list[tuple[str, str, float]]]
+_Edges = tuple[str, list[tuple[str, str, float]], list[str]]  # source, edges, nodes without any
 
 
 def _read_csv(path: Path) -> _Edges:
@@ -163,14 +171,19 @@ def _read_csv(path: Path) -> _Edges:
     missing = {"source", "target", "length_km"} - set(rows.fieldnames or ())
     if missing:
         raise ValueError(f"no column {', '.join(sorted(missing))}; it needs source,target,length_km")
-    return source, [(row["source"].strip(), row["target"].strip(), float(row["length_km"])) for row in rows]
+    edges = []
+    for row in rows:
+        if None in row or None in row.values():
+            raise ValueError(f"line {rows.line_num} of its table has not one value for each column")
+        edges.append((row["source"].strip(), row["target"].strip(), float(row["length_km"])))
+    return source, edges, []
 
 
 def _read_graph(graph: nx.Graph) -> _Edges:
     edges = [(str(a), str(b), float(data["length_km"])) for a, b, data in graph.edges(data=True) if "length_km" in data]
     if len(edges) < graph.number_of_edges():
         raise ValueError("every edge needs the attribute length_km")
-    return str(graph.graph.get("source", "")), edges
+    return str(graph.graph.get("source", "")), edges, [str(node) for node in nx.isolates(graph)]
 
 
 def _read_graphml(path: Path) -> _Edges:

@@ -83,7 +83,10 @@ def _pair_weights(scenario: ScenarioConfig, topology: Topology) -> Floats | None
             per_node = np.array([by_name.get(node, 0.0) for node in topology.nodes])
             matrix = np.outer(per_node, per_node)
         case MatrixPairs(file=file):
-            matrix = np.atleast_2d(np.loadtxt(file, delimiter=",", ndmin=2))
+            try:
+                matrix = np.loadtxt(file, delimiter=",", ndmin=2)
+            except (OSError, ValueError) as error:
+                raise TrafficError(f"scenario '{scenario.name}': matrix {file} cannot be read: {error}") from error
             if matrix.shape != (count, count):
                 raise TrafficError(
                     f"scenario '{scenario.name}': matrix {file} has shape {matrix.shape}, topology "

@@ -122,7 +122,7 @@ def blocking_by_width(setting: Setting, heuristic: str = "ksp-ff") -> dict[int, 
     parts = []
     for lane in range(16):
         requests = setting.models[0].stream(1, lane, 0).take(REQUESTS // 16)
-        server = LaneServer(setting.world, HEURISTICS[heuristic], 0, setting.typical_erlang)
+        server = LaneServer(setting.world, HEURISTICS[heuristic], setting.typical_erlang)
         lost = server.serve(requests).verdict != 0
         kinds = requests.bandwidth_class
         parts.append([lost[1000:][kinds[1000:] == kind].mean() for kind in range(len(setting.world.class_gbps))])

@@ -15,6 +15,7 @@ from fusion_rl.arrays import Ints64
 from fusion_rl.config.reward import RewardConfig
 from fusion_rl.domains.optical import rollout
 from fusion_rl.domains.optical.heuristics import HEURISTICS
+from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, is_free
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.rollout import LaneServer
@@ -81,9 +82,9 @@ def test_what_one_lane_does_changes_nothing_in_another(setting: Setting, seed: i
 @given(small_settings(), st.integers(0, 1000))
 def test_recorded_decisions_replayed_come_out_the_same(setting: Setting, seed: int) -> None:
     requests = setting.models[0].stream(seed).take(200)
-    played = LaneServer(setting.world, HEURISTICS["random"], 0, setting.typical_erlang)
+    played = LaneServer(setting.world, HEURISTICS["random"], setting.typical_erlang)
     record = each(played.serve(requests), np.copy)
-    replayed = LaneServer(setting.world, rollout.recorded, record, setting.typical_erlang)
+    replayed = LaneServer(setting.world, Heuristic(rollout.recorded, lambda _: record), setting.typical_erlang)
     repeated = replayed.serve(requests)
     assert same(repeated, record)
     assert (replayed.state.occupied == played.state.occupied).all()
@@ -102,7 +103,7 @@ def test_the_simulator_stepped_as_ksp_ff_equals_the_rollout_of_ksp_ff(setting: S
     by_verdict = [np.bincount(verdicts[:, lane], minlength=4) for lane in range(lanes)]
     assert (np.array(by_verdict) == rolled.tally.verdicts).all()
     for lane in range(lanes):
-        server = LaneServer(setting.world, HEURISTICS["ksp-ff"], 0, setting.typical_erlang)
+        server = LaneServer(setting.world, HEURISTICS["ksp-ff"], setting.typical_erlang)
         decided = server.serve(setting.models[0].stream(seed, lane, 0).take(count))
         assert (decided.verdict == verdicts[:, lane]).all()
 
@@ -118,7 +119,7 @@ def test_an_episode_longer_than_the_window_of_requests_meets_the_same_traffic() 
     stepped.reset([1], seeds=[9])
     outcomes = [stepped.step(first_feasible(stepped)).outcome for _ in range(count - 50)]
     for lane, seed, skipped in ((0, 5, 50), (1, 9, 0), (2, 5, 50)):
-        server = LaneServer(setting.world, HEURISTICS["ksp-ff"], 0, setting.typical_erlang)
+        server = LaneServer(setting.world, HEURISTICS["ksp-ff"], setting.typical_erlang)
         decided = server.serve(setting.models[0].stream(seed, lane, 0).take(count))
         expected = np.stack([decided.verdict, decided.path, decided.start], axis=1)[skipped : skipped + len(outcomes)]
         found = np.array([(o.verdict[lane], o.path[lane], o.start[lane]) for o in outcomes])
@@ -139,7 +140,7 @@ def test_warm_up_is_served_by_ksp_ff_and_is_not_part_of_the_episode() -> None:
         step = warm.step(first_feasible(warm))
         verdicts.append(step.outcome.verdict[0])
         ended = bool(step.ended[0])
-    decided = LaneServer(setting.world, HEURISTICS["ksp-ff"], 0, 20.0).serve(setting.models[0].stream(4, 0, 0).take(70))
+    decided = LaneServer(setting.world, HEURISTICS["ksp-ff"], 20.0).serve(setting.models[0].stream(4, 0, 0).take(70))
     assert verdicts == decided.verdict[30:].tolist()
 
 
@@ -150,7 +151,7 @@ def test_lanes_take_turns_at_the_scenarios() -> None:
     stepped.reset(range(4))
     verdicts = np.array([stepped.step(first_feasible(stepped)).outcome.verdict for _ in range(100)])
     for lane in range(4):
-        server = LaneServer(setting.world, HEURISTICS["ksp-ff"], 0, 20.0)
+        server = LaneServer(setting.world, HEURISTICS["ksp-ff"], 20.0)
         decided = server.serve(setting.models[lane % 2].stream(2, lane, 0).take(100))
         assert (decided.verdict == verdicts[:, lane]).all()
 
@@ -204,7 +205,7 @@ from fusion_rl.testing.simulator_contract import rows_of
 setting = tiny.setting()
 found = {}
 for name in HEURISTICS:
-    server = LaneServer(setting.world, HEURISTICS[name], 0, setting.typical_erlang)
+    server = LaneServer(setting.world, HEURISTICS[name], setting.typical_erlang)
     found[name] = [array.tolist() for array in server.serve(setting.models[0].stream(7).take(200))]
 for name in ("deeprmsa", "unified"):
     simulator = OpticalSimulator(
@@ -243,7 +244,7 @@ def test_kernels_run_as_plain_python_decide_and_show_the_same(compiled: Any) -> 
 def test_another_process_decides_the_same(compiled: Any) -> None:
     setting = tiny.setting()
     for name in HEURISTICS:
-        server = LaneServer(setting.world, HEURISTICS[name], 0, setting.typical_erlang)
+        server = LaneServer(setting.world, HEURISTICS[name], setting.typical_erlang)
         decided = server.serve(setting.models[0].stream(7).take(200))
         assert compiled[name] == [array.tolist() for array in decided]
         assert len(set(decided.verdict.tolist())) == 2, "some are served and some are blocked"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fusion_rl.arrays import Bools
@@ -47,7 +47,7 @@ def assert_conserved(setting: Setting, state: lane_state.State) -> None:
 @few_examples
 @given(small_settings(), st.integers(0, 1000), st.sampled_from(HEURISTICS.names()))
 def test_slots_in_use_are_those_of_the_live_services(setting: Setting, seed: int, heuristic: str) -> None:
-    server = LaneServer(setting.world, HEURISTICS[heuristic], 0, setting.typical_erlang)
+    server = LaneServer(setting.world, HEURISTICS[heuristic], setting.typical_erlang)
     stream = setting.models[0].stream(seed)
     for _ in range(12):
         server.serve(stream.take(10))
@@ -57,10 +57,10 @@ def test_slots_in_use_are_those_of_the_live_services(setting: Setting, seed: int
 @few_examples
 @given(small_settings(), st.integers(0, 1000))
 def test_a_network_whose_services_have_all_left_is_empty(setting: Setting, seed: int) -> None:
-    server = LaneServer(setting.world, HEURISTICS["ksp-ff"], 0, setting.typical_erlang)
+    server = LaneServer(setting.world, HEURISTICS["ksp-ff"], setting.typical_erlang)
     server.serve(setting.models[0].stream(seed).take(120))
     lane = lane_state.view(server.state, 0)
-    assert lane.live[0] > 0
+    assume(lane.live[0] > 0)
     orchestrator.handle_release(setting.world, lane, np.inf)
     assert lane.live[0] == 0
     assert (lane.occupied == setting.world.beyond).all()
@@ -71,9 +71,9 @@ def test_a_network_whose_services_have_all_left_is_empty(setting: Setting, seed:
 @given(small_settings(), st.integers(0, 1000))
 def test_a_lane_that_has_to_grow_decides_as_one_that_had_room(setting: Setting, seed: int) -> None:
     requests = setting.models[0].stream(seed).take(200)
-    roomy = LaneServer(setting.world, HEURISTICS["ff-ksp"], 0, 10_000.0)
+    roomy = LaneServer(setting.world, HEURISTICS["ff-ksp"], 10_000.0)
     expected = readable(setting, roomy.serve(requests))
-    cramped = LaneServer(setting.world, HEURISTICS["ff-ksp"], 0, 0.0)
+    cramped = LaneServer(setting.world, HEURISTICS["ff-ksp"], 0.0)
     cramped.state = lane_state.empty(setting.world, lanes=1, capacity=1)
     assert readable(setting, cramped.serve(requests)) == expected
     assert cramped.state.unused.shape[1] > 1
@@ -140,7 +140,7 @@ def test_the_mask_tells_exactly_what_can_be_served(setting: Setting, seed: int) 
 @given(small_settings(), st.integers(0, 1000))
 def test_a_blocked_request_has_the_reason_that_blocked_it(setting: Setting, seed: int) -> None:
     requests = setting.models[0].stream(seed).take(120)
-    decisions = LaneServer(setting.world, HEURISTICS["ksp-ff"], 0, 50.0).serve(requests)
+    decisions = LaneServer(setting.world, HEURISTICS["ksp-ff"], 50.0).serve(requests)
     for t in np.flatnonzero(decisions.verdict):
         pair = requests.pair[t]
         candidates = slice(*setting.world.path_first[pair : pair + 2])

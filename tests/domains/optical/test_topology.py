@@ -136,7 +136,7 @@ HEAD = "source,target,length_km\n"
         (HEAD + "a,b,far\n", "far"),
         (HEAD + "a,b\n", "cannot be read"),
         (HEAD + "a\n", "cannot be read"),
-        (HEAD + ",b,100\n", "bad.csv"),
+        (HEAD + ",b,100\n", "a node without a name"),
     ],
 )
 def test_an_edge_list_that_cannot_be_used_is_one_clear_error(tmp_path: Path, text: str, said: str) -> None:

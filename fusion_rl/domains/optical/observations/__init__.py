@@ -17,16 +17,15 @@ class Observation:
         layout: world -> {part: number of features}, in the order of the row.
         write: kernel (world, lane, request, row) that fills the row.
         as_dict: whether agents see a dict of the parts rather than the row.
-        low, high: limits of every feature.
+        limits: world -> (lowest, highest) value of any feature.
     """
 
     layout: Callable[[World], dict[str, int]]
     write: Callable[..., Any]
     as_dict: bool
-    low: float
-    high: float
+    limits: Callable[[World], tuple[float, float]]
 
 
 OBSERVATIONS: Catalog[Observation] = Catalog("observation")
-OBSERVATIONS.register("deeprmsa", Observation(deeprmsa.layout, deeprmsa.write, as_dict=False, low=-10.0, high=100.0))
-OBSERVATIONS.register("unified", Observation(unified.layout, unified.write, as_dict=True, low=0.0, high=1.0))
+OBSERVATIONS.register("deeprmsa", Observation(deeprmsa.layout, deeprmsa.write, as_dict=False, limits=deeprmsa.limits))
+OBSERVATIONS.register("unified", Observation(unified.layout, unified.write, as_dict=True, limits=unified.limits))

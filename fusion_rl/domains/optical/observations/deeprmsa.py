@@ -30,6 +30,12 @@ def layout(world: World) -> dict[str, int]:
     }
 
 
+def limits(world: World) -> tuple[float, float]:
+    """Lowest and highest value of any feature."""
+    widest = max(world.max_width, world.slots)
+    return -2.0, max((widest - 5.5) / 3.5, world.max_gbps / 100.0, 1.0)
+
+
 @kernel
 def write(world: World, lane: Lane, request: Request, row: Floats32) -> None:
     """Fill one row."""

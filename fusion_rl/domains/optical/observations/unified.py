@@ -35,6 +35,11 @@ def layout(world: World) -> dict[str, int]:
     }
 
 
+def limits(world: World) -> tuple[float, float]:
+    """Lowest and highest value of any feature."""
+    return 0.0, 1.0
+
+
 @kernel
 def write(world: World, lane: Lane, request: Request, row: Floats32) -> None:
     """Fill one row.

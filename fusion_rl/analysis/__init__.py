@@ -1,0 +1,1 @@
+"""Reading runs: frames, sentences and figures, for notebooks and the command line."""

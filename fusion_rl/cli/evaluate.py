@@ -1,0 +1,191 @@
+"""`fusion-rl evaluate`: what policies block, all of them on the same traffic."""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fusion_rl.cli import options
+from fusion_rl.cli.output import log_console, one_line_warnings, print_json, print_table
+from fusion_rl.config.experiment import ExperimentConfig
+
+if TYPE_CHECKING:
+    from fusion_rl.training.evaluate import Evaluation
+    from fusion_rl.training.policies import Policy
+
+DEFAULT_POLICY = "ksp-ff"
+
+
+def evaluate(
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            "-p",
+            help="Heuristic, checkpoint, models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/PATH. "
+            f"Repeatable: several are compared with the first [default: {DEFAULT_POLICY}].",
+        ),
+    ] = None,
+    experiment: options.Experiment = None,
+    network: options.Network = None,
+    scenarios: options.Scenarios = None,
+    settings: options.Settings = None,
+    load: options.Load = None,
+    paths_file: options.PathsFile = None,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", metavar="NAME", help="Which of the scenarios [default: the first].")
+    ] = None,
+    requests: Annotated[
+        int | None, typer.Option(min=1, help="Requests that count, over all lanes [default: 200000].")
+    ] = None,
+    lanes: Annotated[int | None, typer.Option(min=1, help="Independent networks [default: 16].")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the traffic [default: execution.eval_seed].")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cores to use [default: all; for an agent execution.torch_threads]."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Serve traffic with one policy or several, and count what they block."""
+    with one_line_warnings():
+        resolved = options.resolve(
+            experiment, network, scenarios, settings=settings, load_erlang=load, paths_file=paths_file
+        )
+        sizes = {"requests": requests, "lanes": lanes, "seed": seed, "threads": threads}
+        given = {name: size for name, size in sizes.items() if size is not None}
+        with redirect_stdout(sys.stderr):
+            evaluations = _evaluate_all(resolved.config, policy or [DEFAULT_POLICY], scenario, given)
+    first, *others = evaluations
+    if as_json and others:
+        print_json({"policies": [_against(first, evaluation) for evaluation in evaluations]})
+    elif as_json:
+        print_json(first.as_dict())
+    elif others:
+        print_comparison(first, others)
+    else:
+        _print_one(first)
+
+
+def print_comparison(reference: "Evaluation", others: Sequence["Evaluation"]) -> None:
+    """Print policies, least blocking first, and how far each is from the reference on the same traffic."""
+    from fusion_rl.training.run import comparison_columns
+
+    columns = comparison_columns(reference, {str(i): other for i, other in enumerate(others)})
+    keys = ("policy", "service_blocking", "ci95", "bit_rate_blocking", "difference_to_agent", "difference_ci95")
+    rows = []
+    for name, mean, half, bit_rate, apart, apart_half in zip(*(columns[key] for key in keys), strict=True):
+        difference = "" if name == reference.policy else interval(apart, apart_half, sign="+")
+        rows.append((name, interval(mean, half), f"{bit_rate:.5f}", difference))
+    typer.echo(describe(reference))
+    print_table(("policy", "service blocking", "bit-rate blocking", f"difference to {reference.policy}"), rows)
+    typer.echo("± is the half-width of a 95 % interval; differences are paired: both policies met the same requests.")
+
+
+def interval(mean: float, half_width: float, sign: str = "") -> str:
+    """A mean with its interval, as text; without enough lanes there is none."""
+    half = "no interval" if half_width != half_width else f"{half_width:.5f}"
+    return f"{mean:{sign}.5f} ± {half}"
+
+
+def describe(evaluation: "Evaluation") -> str:
+    """The conditions that an evaluation's figures hold under, in a line."""
+    told: dict[str, Any] = evaluation.conditions
+    return (
+        f"{told['topology']}, {told['links']} links, {told['slots']} slots, K={told['k_paths']} "
+        f"by {told['path_order']}, {told['load_erlang']:g} E nominal ({told['offered_erlang']:.0f} E offered), "
+        f"{told['requests']:,} requests on {told['lanes']} lanes after {told['warmup_requests']:,} each to warm up, "
+        f"seed {told['seed']}"
+    )
+
+
+def _evaluate_all(
+    config: ExperimentConfig, names: Sequence[str], scenario: str | None, sizes: dict[str, int]
+) -> list["Evaluation"]:
+    """Evaluate every policy, once all of them are known to exist and to fit."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from fusion_rl.envs.make import domain_of
+    from fusion_rl.training.evaluate import DEFAULT_LANES, DEFAULT_REQUESTS
+    from fusion_rl.training.evaluate import evaluate as evaluate_policy
+    from fusion_rl.training.policies import Agent, find
+
+    index = 0 if scenario is None else config.scenarios.names().index(config.scenarios[scenario].name)
+    domain = domain_of(config)
+    policies = [find(name, domain, config.execution.tracking_dir) for name in names]
+    setting = domain.prepare(config)
+    _check_agents(config, setting, policies, sizes)
+    lanes, requests = sizes.get("lanes", DEFAULT_LANES), sizes.get("requests", DEFAULT_REQUESTS)
+    served = lanes * (config.scenarios[index].warmup_requests - (-requests // lanes))
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
+    evaluations = []
+    with Progress(*columns, console=log_console(), transient=True) as progress:
+        for policy in policies:
+            # a heuristic is done within seconds and does not say how far it is
+            total = served if isinstance(policy, Agent) else None
+            task = progress.add_task(policy.name, total=total)
+
+            def advance(count: int, task: Any = task) -> None:
+                progress.advance(task, count)
+
+            evaluations.append(
+                evaluate_policy(config, policy, scenario=index, setting=setting, progress=advance, **sizes)
+            )
+            progress.remove_task(task)
+    return evaluations
+
+
+def _check_agents(config: ExperimentConfig, setting: Any, policies: Sequence["Policy"], sizes: dict[str, int]) -> None:
+    """Refuse an agent that does not fit before anything is served, and say so if it would meet familiar traffic.
+
+    Raises:
+        PolicyError: an agent was trained on other observations or actions.
+    """
+    from fusion_rl.envs.make import domain_of
+    from fusion_rl.training.policies import Agent, require_fit
+
+    agents = [policy for policy in policies if isinstance(policy, Agent)]
+    if not agents:
+        return
+    import torch
+
+    torch.set_num_threads(sizes.get("threads", config.execution.torch_threads))
+    for agent in agents:
+        shown = config.model_copy(update={"algorithm": agent.config.algorithm})
+        require_fit(agent, domain_of(config).make_simulator(shown, setting, 1, 0))
+        if sizes.get("seed", config.execution.eval_seed) == agent.config.execution.seed:
+            warnings.warn(
+                f"policy {agent.name} was trained with seed {agent.config.execution.seed} too: on this traffic "
+                "it may look better than it is; another --seed is fairer",
+                stacklevel=1,
+            )
+
+
+def _against(first: "Evaluation", evaluation: "Evaluation") -> dict[str, Any]:
+    """An evaluation as JSON types, with its paired difference to the first."""
+    from fusion_rl.training.run import paired_half_width
+
+    difference = (evaluation.tally.blocking_by_lane() - first.tally.blocking_by_lane()).mean()
+    paired = {"mean": difference, "ci95": paired_half_width(evaluation, first)}
+    return evaluation.as_dict() | {"difference_to_first": paired}
+
+
+def _print_one(evaluation: "Evaluation") -> None:
+    shown = evaluation.as_dict()
+    service, bit_rate = shown.pop("service_blocking"), shown.pop("bit_rate_blocking")
+    reasons = ", ".join(f"{name} {count:,}" for name, count in shown.pop("block_reasons").items())
+    rows = [
+        ("policy", shown.pop("policy")),
+        ("service blocking", f"{interval(service['mean'], service['ci95'])} (95 %, {shown.pop('ci_method')})"),
+        ("bit-rate blocking", interval(bit_rate["mean"], bit_rate["ci95"])),
+        ("blocked requests", f"{shown.pop('blocked_requests'):,} ({reasons})"),
+        ("requests a second", f"{shown.pop('requests_per_second'):,.0f}"),
+        *((key.replace("_", " "), _plain(value)) for key, value in shown.items()),
+    ]
+    print_table(("", "result and conditions"), rows)
+
+
+def _plain(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "none" if value is None else str(value)

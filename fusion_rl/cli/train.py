@@ -1,0 +1,87 @@
+"""`fusion-rl train`: one agent, trained, compared with the heuristics and recorded."""
+
+import shlex
+import sys
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
+
+import typer
+
+from fusion_rl.cli import options
+from fusion_rl.cli.evaluate import print_comparison
+from fusion_rl.cli.output import log_console, one_line_warnings, print_json
+
+if TYPE_CHECKING:
+    from fusion_rl.training.run import RunResult
+
+_YARDSTICK = "ksp-ff"  # the heuristic that published agents are measured against
+
+
+def train(
+    experiment: options.Experiment = None,
+    network: options.Network = None,
+    scenarios: options.Scenarios = None,
+    algorithm: options.Algorithm = None,
+    reward: options.Reward = None,
+    execution: options.Execution = None,
+    settings: options.Settings = None,
+    load: options.Load = None,
+    paths_file: options.PathsFile = None,
+    seed: options.Seed = None,
+    timesteps: options.Timesteps = None,
+    lanes: options.Lanes = None,
+    device: options.Device = None,
+    name: options.Name = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train an agent, compare it with every heuristic on traffic it has not seen, and record the run."""
+    with one_line_warnings():
+        resolved = options.resolve(
+            experiment, network, scenarios, algorithm, reward, execution,
+            settings, load, paths_file, seed, timesteps, lanes, device, name,
+        )  # fmt: skip
+        from fusion_rl.training.run import train as run_training
+
+        with redirect_stdout(sys.stderr):  # whatever a library prints, the result stands alone on stdout
+            result = run_training(resolved.config, console=log_console())
+    if as_json:
+        print_json(result.as_dict())
+        return
+    same_setting = {
+        "--experiment": experiment,
+        "--network": network,
+        "--scenarios": scenarios,
+        "--load": load,
+        "--paths-file": paths_file,
+    }
+    again = [str(word) for option, value in same_setting.items() if value is not None for word in (option, value)]
+    again += [word for setting in settings or () for word in ("--set", setting)]
+    _report(result, again, resolved.config.execution.tracking_dir)
+
+
+def _report(result: "RunResult", setting_options: list[str], tracking_dir: str) -> None:
+    """Print what came out, and what to do next."""
+    from fusion_rl.analysis.runs import comparison, standing
+
+    print_comparison(result.evaluation, list(result.baselines.values()))
+    if _YARDSTICK in result.baselines:
+        typer.echo(standing(comparison(result), result.evaluation.policy, _YARDSTICK))
+    if result.parity_disagreements:
+        typer.secho(
+            f"warning: the three routes through the simulator disagree on {result.parity_disagreements} requests; "
+            "this is a bug, please report it",
+            fg=typer.colors.YELLOW,
+            err=True,
+        )
+    evaluate = ["fusion-rl", "evaluate", *setting_options, "--policy", str(result.checkpoint)]
+    browse = ["fusion-rl", "ui", "--tracking-dir", tracking_dir]
+    lines = {
+        "run": f"{result.run_id} ({result.name})",
+        "speed": f"{result.steps_per_second:,.0f} steps a second over {result.timesteps:,} steps",
+        "checkpoint": result.checkpoint,
+        "model": result.model,
+        "next": f"{shlex.join(browse)}   browse this run and others",
+        "": f"{shlex.join(evaluate)}   judge the agent again",
+    }
+    for head, text in lines.items():
+        typer.echo(f"{head:<11} {text}")
