@@ -23,7 +23,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 demo: $(READY)
-	$(BIN)/fusion-rl notebook 01_train_and_compare -p experiment deeprmsa-nsfnet
+	$(BIN)/fusion-rl notebook 01_train_and_compare -p experiment=deeprmsa-nsfnet
 
 test: $(READY)
 	$(BIN)/ruff check .

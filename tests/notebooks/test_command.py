@@ -1,6 +1,7 @@
 """`fusion-rl notebook`: one JSON object on stdout, or a table, where to look next, and one line for an error."""
 
 import json
+import shlex
 from pathlib import Path
 
 import nbformat
@@ -8,6 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from fusion_rl.analysis.report import RUN_MIME
+from fusion_rl.batch.notebooks import find_notebook, notebook_parameters, parse_parameters
 from fusion_rl.cli.notebook import notebook
 from fusion_rl.errors import NotebookError
 from fusion_rl.tracking.mlflow_store import open_store
@@ -69,3 +71,11 @@ def test_notebooks_and_their_parameters_are_listed(folder: Path, capsys: pytest.
 def test_a_notebook_has_to_be_named() -> None:
     with pytest.raises(NotebookError, match="name a notebook; `fusion-rl notebook --list` shows them"):
         notebook()
+
+
+def test_the_demo_of_the_makefile_is_a_command_that_the_notebook_understands() -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    [line] = [line for line in makefile.splitlines() if "fusion-rl notebook" in line]
+    _, name, *options = shlex.split(line.split("fusion-rl", 1)[1])
+    assert options[::2] == ["-p"] * (len(options) // 2)
+    assert set(parse_parameters(options[1::2])) <= set(notebook_parameters(find_notebook(name)))
