@@ -1,18 +1,27 @@
 """Action codecs: what an agent's action number means as a decision (path, start slot).
 
-A codec is asked for every action to make the mask and for the chosen one to serve it: they cannot disagree.
+| codec | action | decision |
+| --- | --- | --- |
+| path | k | candidate path k, lowest start |
+| path-block:J | k J + j | candidate path k, start of its j-th lowest free block that is long enough |
+| path-start | k S + s | candidate path k, slot s on |
+
+path-block is DeepRMSA's (X. Chen et al., Journal of Lightwave Technology 37(16), 2019).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fusion_rl.arrays import Bools
 from fusion_rl.catalog import Catalog
 from fusion_rl.domains.optical.jit import kernel
-from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, first_fit
+from fusion_rl.domains.optical.pipelines import bitmap
+from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_free, first_fit, is_free
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
+from fusion_rl.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -20,25 +29,130 @@ class ActionCodec:
     """A way to number decisions.
 
     Attributes:
-        count: world -> number of actions.
-        decode: kernel (world, lane, request, action) -> (path, start), start NOWHERE where nothing fits.
+        count: (world, parameter) -> number of actions.
+        decode: kernel (world, lane, request, action, parameter) -> (path, start), start NOWHERE where nothing fits.
+        mask: kernel (world, lane, request, parameter, row) that marks the actions which can be served.
+        default: the parameter where a name gives none; None: the codec has no parameter.
+        parameter: what is written behind the name's colon.
     """
 
-    count: Callable[[World], int]
+    count: Callable[[World, int], int]
     decode: Callable[..., Any]
+    mask: Callable[..., Any]
+    default: int | None = None
+    parameter: int = 0
 
 
 @kernel
-def decode_path(world: World, lane: Lane, request: Request, action: int) -> tuple[int, int]:
+def path_and_width(world: World, request: Request, rank: int) -> tuple[int, int]:
+    """A request's candidate path by rank and the slots that it takes there; width 0 where it cannot be used."""
+    path = world.path_first[request.pair] + rank
+    if rank < 0 or path >= world.path_first[request.pair + 1]:
+        return NOWHERE, 0
+    return path, world.path_width[path, request.bandwidth_class]
+
+
+@kernel
+def decode_path(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
     """Action k: candidate path k of the pair, lowest start."""
-    path = world.path_first[request.pair] + action
-    if action < 0 or path >= world.path_first[request.pair + 1]:
-        return NOWHERE, NOWHERE
-    width = world.path_width[path, request.bandwidth_class]
+    path, width = path_and_width(world, request, action)
     if width == 0:
         return NOWHERE, NOWHERE
     return path, first_fit(world, lane, path, width)
 
 
+@kernel
+def mask_path(world: World, lane: Lane, request: Request, parameter: int, row: Bools) -> None:
+    """Paths with room."""
+    for rank in range(row.size):
+        path, width = path_and_width(world, request, rank)
+        row[rank] = width > 0 and first_fit(world, lane, path, width) != NOWHERE
+
+
+@kernel
+def decode_path_block(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
+    """Action k J + j: candidate path k, start of its j-th lowest block that is long enough; `parameter` is J."""
+    path, width = path_and_width(world, request, action // parameter)
+    if width == 0:
+        return NOWHERE, NOWHERE
+    find_free(world, lane, path)
+    bitmap.keep_run_starts(lane.free, width)
+    start = bitmap.next_set(lane.free, 0)
+    for _ in range(action % parameter):
+        start = bitmap.next_set(lane.free, bitmap.next_clear(lane.free, start))
+    return path, start if start < world.slots else NOWHERE
+
+
+@kernel
+def mask_path_block(world: World, lane: Lane, request: Request, parameter: int, row: Bools) -> None:
+    """The blocks that there are, path by path."""
+    row[:] = False
+    for rank in range(row.size // parameter):
+        path, width = path_and_width(world, request, rank)
+        if width > 0:
+            find_free(world, lane, path)
+            bitmap.keep_run_starts(lane.free, width)
+            start = bitmap.next_set(lane.free, 0)
+            block = 0
+            while start < world.slots and block < parameter:
+                row[rank * parameter + block] = True
+                block += 1
+                start = bitmap.next_set(lane.free, bitmap.next_clear(lane.free, start))
+
+
+@kernel
+def decode_path_start(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
+    """Action k S + s: candidate path k from slot s on."""
+    path, width = path_and_width(world, request, action // world.slots)
+    start = action % world.slots
+    if width == 0 or not is_free(world, lane, path, start, width):
+        return NOWHERE, NOWHERE
+    return path, start
+
+
+@kernel
+def mask_path_start(world: World, lane: Lane, request: Request, parameter: int, row: Bools) -> None:
+    """Every start that fits."""
+    row[:] = False
+    for rank in range(row.size // world.slots):
+        path, width = path_and_width(world, request, rank)
+        if width > 0:
+            find_free(world, lane, path)
+            bitmap.keep_run_starts(lane.free, width)
+            start = bitmap.next_set(lane.free, 0)
+            while start < world.slots:
+                row[rank * world.slots + start] = True
+                start = bitmap.next_set(lane.free, start + 1)
+
+
 CODECS: Catalog[ActionCodec] = Catalog("action codec")
-CODECS.register("path", ActionCodec(count=lambda world: world.max_paths, decode=decode_path))
+CODECS.register("path", ActionCodec(lambda world, _: world.max_paths, decode_path, mask_path))
+CODECS.register(
+    "path-block",
+    ActionCodec(lambda world, blocks: world.max_paths * blocks, decode_path_block, mask_path_block, default=1),
+)
+CODECS.register(
+    "path-start", ActionCodec(lambda world, _: world.max_paths * world.slots, decode_path_start, mask_path_start)
+)
+
+
+def codec_of(name: str) -> ActionCodec:
+    """A codec by name, as "path" or "path-block:3".
+
+    Raises:
+        UnknownNameError: no such codec.
+        ConfigError: its parameter is not a whole number above 0, or it has none.
+    """
+    head, colon, text = name.partition(":")
+    codec = CODECS[head]
+    if not colon:
+        return codec if codec.default is None else _with(codec, codec.default)
+    if codec.default is None:
+        raise ConfigError(f"action codec '{head}' has no parameter: '{name}' must be '{head}'")
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"action codec '{name}': '{text}' is not a whole number above 0, as in '{head}:3'")
+    return _with(codec, int(text))
+
+
+def _with(codec: ActionCodec, parameter: int) -> ActionCodec:
+    return ActionCodec(codec.count, codec.decode, codec.mask, codec.default, parameter)

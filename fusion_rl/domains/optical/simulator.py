@@ -10,7 +10,7 @@ from fusion_rl.arrays import AnyArray, Bools, Floats32, Ints64
 from fusion_rl.config.reward import RewardConfig
 from fusion_rl.domains.base import Step
 from fusion_rl.domains.optical import state as lane_state
-from fusion_rl.domains.optical.actions import CODECS
+from fusion_rl.domains.optical.actions import codec_of
 from fusion_rl.domains.optical.heuristics.ksp_ff import ksp_ff
 from fusion_rl.domains.optical.metrics import Gauge
 from fusion_rl.domains.optical.observations import OBSERVATIONS
@@ -61,7 +61,7 @@ class OpticalSimulator:
         self.setting = setting
         self.num_lanes = num_lanes
         self._observation = OBSERVATIONS[observation]
-        self._codec = CODECS[action]
+        self._codec = codec_of(action)
         world = setting.world
         self._reward = REWARDS[reward.name](reward, world)
         models = setting.models if scenario is None else (setting.models[scenario],)
@@ -70,7 +70,7 @@ class OpticalSimulator:
         self._episode = np.array([_given(episode_requests, m.scenario.requests_per_episode) for m in self._models])
         self._layout = self._observation.layout(world)
         self.observation_space = self._make_space()
-        self.action_space = spaces.Discrete(self._codec.count(world))
+        self.action_space = spaces.Discrete(self._codec.count(world, self._codec.parameter))
         self._state = lane_state.empty(world, num_lanes, lane_state.capacity_for(setting.typical_erlang))
         self._window = _empty_window(num_lanes)
         self._outcome = _empty_outcome(num_lanes)
@@ -116,6 +116,8 @@ class OpticalSimulator:
             self._window,
             actions,
             self._codec.decode,
+            self._codec.mask,
+            self._codec.parameter,
             self._observation.write,
             self._outcome,
             self._view,
@@ -170,7 +172,8 @@ class OpticalSimulator:
     def plan(self, lane: int, action: int) -> tuple[int, int]:
         """What an action would do on one lane: (path, start), start -1 where it cannot be served."""
         request = request_at(self.request(lane), 0)
-        path, start = self._codec.decode(self.setting.world, lane_state.view(self._state, lane), request, action)
+        view, codec = lane_state.view(self._state, lane), self._codec
+        path, start = codec.decode(self.setting.world, view, request, action, codec.parameter)
         return int(path), int(start)
 
     def close(self) -> None:
@@ -240,7 +243,8 @@ class OpticalSimulator:
             self.setting.world,
             self._state,
             self._window,
-            self._codec.decode,
+            self._codec.mask,
+            self._codec.parameter,
             self._observation.write,
             self._view,
             lanes,

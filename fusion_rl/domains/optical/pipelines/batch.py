@@ -55,7 +55,9 @@ def requests_of(window: Window, b: int) -> Requests:
 
 
 @kernel
-def look_at_lane(world: World, lane: Lane, window: Window, decode: Any, write: Any, view: View, b: int) -> None:
+def look_at_lane(
+    world: World, lane: Lane, window: Window, mask: Any, parameter: int, write: Any, view: View, b: int
+) -> None:
     """Move lane b on to the arrival of its next request; fill its rows of the view.
 
     Where no action can be served the mask leaves action 0, since an agent must choose something: the request
@@ -63,21 +65,20 @@ def look_at_lane(world: World, lane: Lane, window: Window, decode: Any, write: A
     """
     request = request_at(requests_of(window, b), window.cursor[b])
     orchestrator.handle_release(world, lane, request.arrival)
-    none_fits = True
-    for action in range(view.mask.shape[1]):
-        _, start = decode(world, lane, request, action)
-        view.mask[b, action] = start != NOWHERE
-        none_fits &= start == NOWHERE
-    if none_fits:
-        view.mask[b, 0] = True
+    row = view.mask[b]
+    mask(world, lane, request, parameter, row)
+    if not row.any():
+        row[0] = True
     write(world, lane, request, view.observation[b])
 
 
 @kernel
-def look(world: World, state: State, window: Window, decode: Any, write: Any, view: View, lanes: Ints64) -> None:
+def look(
+    world: World, state: State, window: Window, mask: Any, parameter: int, write: Any, view: View, lanes: Ints64
+) -> None:
     """Fill the rows of some lanes."""
     for i in range(lanes.size):
-        look_at_lane(world, lane_of(state, lanes[i]), window, decode, write, view, lanes[i])
+        look_at_lane(world, lane_of(state, lanes[i]), window, mask, parameter, write, view, lanes[i])
 
 
 @kernel
@@ -87,6 +88,8 @@ def step(
     window: Window,
     actions: Ints64,
     decode: Any,
+    mask: Any,
+    parameter: int,
     write: Any,
     outcome: Outcome,
     view: View,
@@ -102,7 +105,7 @@ def step(
     for b in range(first, last):
         lane = lane_of(state, b)
         request = request_at(requests_of(window, b), window.cursor[b])
-        path, start = decode(world, lane, request, actions[b])
+        path, start = decode(world, lane, request, actions[b], parameter)
         verdict = orchestrator.handle_arrival(world, lane, request, path, start)
         outcome.verdict[b] = verdict
         outcome.gbps[b] = world.class_gbps[request.bandwidth_class]
@@ -118,5 +121,5 @@ def step(
             outcome.hops[b] = 0
         most = max(most, lane.live[0])
         window.cursor[b] += 1
-        look_at_lane(world, lane, window, decode, write, view, b)
+        look_at_lane(world, lane, window, mask, parameter, write, view, b)
     return most
