@@ -32,6 +32,7 @@ class Capacities(NamedTuple):
     link_first: Ints  # [L + 1] the routes over link l are link_routes[link_first[l]] .. [link_first[l + 1] - 1]
     link_routes: Ints
     run_capacity: Ints  # [R, S + 1] capacity of a run by its length
+    backwards: Ints  # [R, S + 1] the same from the longest run down
     below: Ints  # [R, S + 1] P
     above: Ints  # [R, S + 1] Q
     known_free: Words  # [R, W] the free slots that P and Q were made from
@@ -59,6 +60,7 @@ def prepare(world: World) -> Capacities:
         link_first=np.cumsum([0, *map(len, by_link)], dtype=np.int32),
         link_routes=np.array([route for routes in by_link for route in routes], np.int32),
         run_capacity=run_capacity,
+        backwards=np.ascontiguousarray(run_capacity[:, ::-1]),
         below=np.zeros((pairs, slots + 1), np.int32),
         above=np.zeros((pairs, slots + 1), np.int32),
         # Nothing free is what rows of zeros say.
@@ -90,20 +92,23 @@ def fill_rows(slots: int, capacities: Capacities, route: int) -> None:
     """P and Q of a route from its free slots."""
     known = capacities.known_free[route]
     below, above = capacities.below[route], capacities.above[route]
-    by_length = capacities.run_capacity[route]
+    by_length, backwards = capacities.run_capacity[route], capacities.backwards[route]
     total = 0
     position = 0
     start = bitmap.next_set(known, 0)
     while start < slots:
         end = bitmap.next_clear(known, start)
-        below[position:start] = total
         length = end - start
-        for i in range(length):
-            below[start + i] = total + by_length[i]
-            # Filled as the capacity below; turned into that above once the whole is known.
-            above[start + i] = total + by_length[length] - by_length[length - i]
+        whole = by_length[length]
+        below[position:start] = total
         above[position:start] = total
-        total += by_length[length]
+        # Slices, because their loops need no check for indices that count from the end, and so become SIMD.
+        run_below, run_above, shorter = below[start:end], above[start:end], backwards[slots - length :]
+        for i in range(length):
+            run_below[i] = total + by_length[i]
+            # Filled as the capacity below; turned into that above once the whole is known.
+            run_above[i] = total + whole - shorter[i]
+        total += whole
         position = end
         start = bitmap.next_set(known, end)
     below[position:] = total
