@@ -96,3 +96,9 @@ def nearest_hint(given: str, allowed: Iterable[str]) -> str:
         return f"{hint}known: {', '.join(names)}"
     nearest = close or get_close_matches(given, names, n=8, cutoff=0.0)
     return f"{hint}nearest of {len(names)}: {', '.join(nearest)}"
+
+
+def _matches_by_part(given: str, names: list[str]) -> list[str]:
+    """The names of which one part, as between dashes, is a close match."""
+    by_part = {part: name for name in reversed(names) for part in name.split("-")}
+    return [by_part[part] for part in get_close_matches(given, by_part, n=1, cutoff=0.75)]

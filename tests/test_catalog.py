@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from fusion_rl.catalog import Catalog
-from fusion_rl.errors import ConfigError, FusionRLError, UnknownNameError
+from fusion_rl.errors import ConfigError, FusionRLError, UnknownNameError, nearest_hint
 
 
 @pytest.fixture
@@ -87,3 +87,8 @@ def test_a_public_name_is_loaded_when_it_is_used() -> None:
     assert "train" in dir(fusion_rl)
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         fusion_rl.trian  # noqa: B018
+
+
+def test_a_name_that_resembles_one_part_of_another_is_hinted_at() -> None:
+    assert "did you mean 'deeprmsa-nsfnet'" in nearest_hint("nsfent", ["deeprmsa-cost239", "deeprmsa-nsfnet"])
+    assert "did you mean" not in nearest_hint("quick", ["deeprmsa-cost239", "deeprmsa-nsfnet"])
