@@ -88,7 +88,8 @@ def nearest_hint(given: str, allowed: Iterable[str]) -> str:
     """
     names = list(allowed)
     ends = [name for name in names if name.endswith(f".{given}")]  # `lanes` for `execution.lanes`
-    close = get_close_matches(given, names, n=8) or ends or [name for name in names if given and given in name]
+    within = [name for name in names if given and given in name]
+    close = get_close_matches(given, names, n=8) or ends or within or _matches_by_part(given, names)
     hint = f"did you mean '{close[0]}'? " if close else ""
     if not names:
         return f"{hint}there are none"
