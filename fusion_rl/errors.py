@@ -7,6 +7,7 @@ FusionRLError
 |   `-- TrafficError       traffic that cannot be drawn or replayed on this network
 |-- SimulationError        the simulator was asked for something that is not legal
 |-- CheckpointError        a checkpoint is missing, damaged or made for something else
+|-- TrainingError          learning broke down
 |-- PolicyError            a policy cannot be built, or does not fit the environment
 |-- TrackingError          the run log cannot be opened, written or read
 `-- NotebookError          a notebook is unknown, refused its parameters or failed
@@ -66,6 +67,10 @@ class SimulationError(FusionRLError):
 
 class CheckpointError(FusionRLError):
     """A checkpoint that cannot be found, read or used."""
+
+
+class TrainingError(FusionRLError):
+    """Learning that broke down."""
 
 
 class PolicyError(FusionRLError):

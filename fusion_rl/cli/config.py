@@ -63,6 +63,9 @@ def validate(
 ) -> None:
     """Check an experiment; the first thing wrong is named, with exit code 2."""
     resolved = options.resolve(experiment, settings=settings)
+    from fusion_rl.envs.make import create_sim_env
+
+    create_sim_env(resolved.config)  # reads the topology, finds the paths, makes observation, action and reward
     if as_json:
         print_json({"experiment": resolved.config.name, "valid": True, "settings": len(resolved.origin)})
     else:

@@ -11,6 +11,7 @@ import typer
 from fusion_rl.cli import options
 from fusion_rl.cli.output import log_console, one_line_warnings, print_json, print_table
 from fusion_rl.config.experiment import ExperimentConfig
+from fusion_rl.errors import ConfigError
 
 if TYPE_CHECKING:
     from fusion_rl.training.evaluate import Evaluation
@@ -47,6 +48,14 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Cores to use [default: all; for an agent execution.torch_threads]."),
     ] = None,
+    record: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write the requests as a trace (.csv or .parquet), to be replayed with "
+            "--set scenarios.NAME.trace=FILE.",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Serve traffic with one policy or several, and count what they block."""
@@ -54,10 +63,12 @@ def evaluate(
         resolved = options.resolve(
             experiment, network, scenarios, settings=settings, load_erlang=load, paths_file=paths_file
         )
+        if load is not None:
+            _refuse_load_of_traces(resolved.config, scenario)
         sizes = {"requests": requests, "lanes": lanes, "seed": seed, "threads": threads}
         given = {name: size for name, size in sizes.items() if size is not None}
         with redirect_stdout(sys.stderr):
-            evaluations = _evaluate_all(resolved.config, policy or [DEFAULT_POLICY], scenario, given)
+            evaluations = _evaluate_all(resolved.config, policy or [DEFAULT_POLICY], scenario, given, record)
     first, *others = evaluations
     if as_json and others:
         print_json({"policies": [_against(first, evaluation) for evaluation in evaluations]})
@@ -102,9 +113,9 @@ def describe(evaluation: "Evaluation") -> str:
 
 
 def _evaluate_all(
-    config: ExperimentConfig, names: Sequence[str], scenario: str | None, sizes: dict[str, int]
+    config: ExperimentConfig, names: Sequence[str], scenario: str | None, sizes: dict[str, int], record: str | None
 ) -> list["Evaluation"]:
-    """Evaluate every policy, once all of them are known to exist and to fit."""
+    """Evaluate every policy, once all of them are known to exist and to fit; record what they served."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from fusion_rl.envs.make import domain_of
@@ -116,8 +127,9 @@ def _evaluate_all(
     domain = domain_of(config)
     policies = [find(name, domain, config.execution.tracking_dir) for name in names]
     setting = domain.prepare(config)
-    _check_agents(config, setting, policies, sizes)
     lanes, requests = sizes.get("lanes", DEFAULT_LANES), sizes.get("requests", DEFAULT_REQUESTS)
+    domain.check_traffic(setting, requests=requests, lanes=lanes, scenario=index, record=record)
+    _check_agents(config, setting, policies, sizes)
     served = lanes * (config.scenarios[index].warmup_requests - (-requests // lanes))
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
     evaluations = []
@@ -134,7 +146,22 @@ def _evaluate_all(
                 evaluate_policy(config, policy, scenario=index, setting=setting, progress=advance, **sizes)
             )
             progress.remove_task(task)
+    if record is not None:
+        seed = sizes.get("seed", config.execution.eval_seed)
+        count = domain.record_traffic(setting, record, requests=requests, lanes=lanes, seed=seed, scenario=index)
+        log_console().print(f"recorded {count:,} requests in {record}", markup=False)
     return evaluations
+
+
+def _refuse_load_of_traces(config: ExperimentConfig, scenario: str | None) -> None:
+    """Say so where --load would change nothing.
+
+    Raises:
+        ConfigError: the scenario replays a trace.
+    """
+    chosen = config.scenarios[0 if scenario is None else scenario]
+    if chosen.trace is not None:
+        raise ConfigError(f"--load cannot change what trace {chosen.trace} offers: leave it out")
 
 
 def _check_agents(config: ExperimentConfig, setting: Any, policies: Sequence["Policy"], sizes: dict[str, int]) -> None:

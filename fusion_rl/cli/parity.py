@@ -1,14 +1,21 @@
-"""`fusion-rl parity`: our simulator beside others, request for request."""
+"""`fusion-rl parity`: our simulator beside others, request for request and figure by figure."""
 
-from typing import Annotated
+import sys
+import warnings
+from contextlib import ExitStack, redirect_stdout
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fusion_rl.cli import options
-from fusion_rl.cli.output import print_json, print_table
+from fusion_rl.cli.output import log_console, print_json, print_table
+from fusion_rl.cli.ui import DEFAULT_FOLDER
 from fusion_rl.errors import ConfigError
 
-app = typer.Typer(help="Compare our simulator with public ones, on their own request streams.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from fusion_rl.parity.line import Line
+
+app = typer.Typer(help="Compare our simulator with others, published figures and theory.", no_args_is_help=True)
 
 
 @app.command("fusion")
@@ -71,6 +78,73 @@ def optical_rl_gym(
         },
         as_json,
     )
+
+
+@app.command("report")
+def report(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer requests, one load of each published group: a rough idea.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="This check alone; repeatable. A wrong name lists them."),
+    ] = None,
+    mlflow: Annotated[bool, typer.Option("--mlflow", help="Log the report as a run in MLflow.")] = False,
+    tracking_dir: Annotated[
+        str | None,
+        typer.Option("--tracking-dir", help="Log it as a run in this folder [default with --mlflow: mlruns]."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Compare with everything there is to compare with; a line that fails makes the exit code 1."""
+    folder = tracking_dir or (DEFAULT_FOLDER if mlflow else None)
+    with log_console().status("loading") as status, redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="k_paths=")  # small networks have fewer paths, and are meant
+        from fusion_rl.parity import report as checks
+        from fusion_rl.parity.line import FULL, QUICK
+
+        size = QUICK if quick else FULL
+        lines = []
+        with ExitStack() as stack:
+            coming = checks.lines(size, only or ())
+            run = None if folder is None else stack.enter_context(checks.open_run(folder, size, only or ()))
+            for line in coming:
+                lines.append(line)
+                status.update(f"{len(lines)} lines; the last: {line.compared}")
+            if run is not None:
+                checks.log(lines, run)
+    told = {
+        "passed": checks.passed(lines),
+        "counts": checks.counts(lines),
+        "quick": quick,
+        "run_id": None if run is None else run.run_id,
+    }
+    if as_json:
+        print_json({**told, "lines": lines})
+    else:
+        _print_report(lines)
+        typer.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in checks.counts(lines).items()))
+        if run is not None:
+            typer.echo(f"run {run.run_id} in {folder}")
+    if not told["passed"]:
+        raise typer.Exit(1)
+
+
+def _print_report(lines: list["Line"]) -> None:
+    """Print one row a line; why figures are not comparable stands below the table."""
+    columns = ("what was compared", "conditions", "expected", "ours", "may differ by", "verdict")
+    rows = [
+        (line.compared, line.conditions, f"{line.expected:.6g}", f"{line.found:.6g}", _tolerance(line), line.verdict)
+        for line in lines
+    ]
+    print_table(columns, rows)
+    for line in lines:
+        if line.reason:
+            typer.echo(f"{line.verdict}: {line.compared}, {line.conditions}: {line.reason}")
+
+
+def _tolerance(line: "Line") -> str:
+    return "0" if line.tolerance == 0 else f"{line.tolerance:.3g} ({line.tolerance_rests_on})"
 
 
 def _share(text: str) -> tuple[int, float]:

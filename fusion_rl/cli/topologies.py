@@ -43,7 +43,9 @@ def list_presets(as_json: Json = False) -> None:
 
 @app.command()
 def show(
-    topology: Annotated[str, typer.Argument(help="Topology: name, or a CSV, GraphML or node-link JSON file.")],
+    topology: Annotated[
+        str, typer.Argument(help="Topology: name, or a CSV, GraphML, node-link JSON or SNDlib XML file.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Draw the map into this file (.png, .svg or .pdf) instead.")
     ] = None,
@@ -80,24 +82,28 @@ def figures(topology: "Topology") -> dict[str, Any]:
         "nodes": len(topology.nodes),
         "edges": len(topology.edges),
         "total_km": round(sum(lengths), 1),
-        "shortest_edge_km": min(lengths),
-        "longest_edge_km": max(lengths),
+        "shortest_edge_km": round(min(lengths), 1),
+        "longest_edge_km": round(max(lengths), 1),
         "mean_degree": round(2 * len(topology.edges) / len(topology.nodes), 2),
         "diameter_hops": max(most for row in hops.values() for most in row.values()),
         "diameter_km": round(max(most for row in km.values() for most in row.values()), 1),
+        "places": "laid out by length" if topology.places is None else "from the file",
         "source": topology.source,
     }
 
 
 def positions(topology: "Topology") -> dict[str, tuple[float, float]]:
-    """A place in the unit square for each node, so that distances on the map are like those along the fibres."""
+    """A place in the unit square for each node: as the file says, or so that distances are like those along fibres."""
     import networkx as nx
     import numpy as np
 
-    layout = nx.kamada_kawai_layout(topology.graph, weight="length_km")
-    places = np.array([layout[node] for node in topology.nodes])
-    _, _, axes = np.linalg.svd(places - places.mean(axis=0), full_matrices=False)
-    turned = places @ axes.T  # the longest extent lies across
+    if topology.places is not None:
+        turned = np.array(topology.places)
+    else:
+        layout = nx.kamada_kawai_layout(topology.graph, weight="length_km")
+        places = np.array([layout[node] for node in topology.nodes])
+        _, _, axes = np.linalg.svd(places - places.mean(axis=0), full_matrices=False)
+        turned = places @ axes.T  # the longest extent lies across
     turned = (turned - turned.min(axis=0)) / np.maximum(np.ptp(turned, axis=0), 1e-9)
     return {node: (float(x), float(y)) for node, (x, y) in zip(topology.nodes, turned, strict=True)}
 
@@ -120,6 +126,18 @@ def text_map(topology: "Topology") -> str:
     return "\n".join("".join(row).rstrip() for row in canvas)
 
 
+def _picture_height_in(topology: "Topology") -> float:
+    """Inches beside a width of 10."""
+    return 6.0 if topology.places is None else min(max(10 * _proportions(topology), 4.0), 9.0)
+
+
+def _proportions(topology: "Topology") -> float:
+    """Height by width of the places that a topology's file gives, within what a page can show."""
+    across, up = ([place[axis] for place in topology.places or ()] for axis in (0, 1))
+    width, height = max(across) - min(across), max(up) - min(up)
+    return min(max(height / width, 0.25), 4.0) if width > 0 else 4.0
+
+
 def _draw_picture(topology: "Topology", output: Path) -> None:
     """Draw the map into a file, which is complete or not there at all.
 
@@ -129,7 +147,7 @@ def _draw_picture(topology: "Topology", output: Path) -> None:
     from matplotlib.figure import Figure
 
     places = positions(topology)
-    figure = Figure(figsize=(10, 6), layout="constrained")
+    figure = Figure(figsize=(10, _picture_height_in(topology)), layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set_title(f"{topology.name}: {len(topology.nodes)} nodes, {len(topology.edges)} edges, lengths in km")
@@ -139,12 +157,21 @@ def _draw_picture(topology: "Topology", output: Path) -> None:
         axes.plot(across, up, color="#8a94a0", linewidth=1.6, zorder=1)
         if few:
             middle = (sum(across) / 2, sum(up) / 2)
-            axes.annotate(f"{edge.length_km:g}", middle, ha="center", va="center", size=7, color="#4b5563",
+            axes.annotate(f"{edge.length_km:.4g}", middle, ha="center", va="center", size=7, color="#4b5563",
                           bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # fmt: skip
     across, up = zip(*places.values(), strict=True)
-    axes.scatter(across, up, s=380 if few else 120, color="#1f4e79", zorder=2)
+    if max(map(len, places)) <= 3:
+        axes.scatter(across, up, s=380 if few else 120, color="#1f4e79", zorder=2)
+        name_box = None
+    else:  # names do not fit into circles
+        name_box = {"facecolor": "#1f4e79", "edgecolor": "none", "boxstyle": "round,pad=0.3"}
     for node, place in places.items():
-        axes.annotate(node, place, ha="center", va="center", size=9 if few else 5, color="white", zorder=3)
+        axes.annotate(
+            node, place, ha="center", va="center", size=9 if few else 5, color="white", zorder=3, bbox=name_box
+        )
+    axes.margins(0.08)
+    if topology.places is not None:
+        axes.set_box_aspect(_proportions(topology))
     try:
         with tempfile.TemporaryDirectory(dir=output.parent) as folder:
             drawn = Path(folder) / output.name

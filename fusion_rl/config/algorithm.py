@@ -20,7 +20,9 @@ class AlgorithmCommon(Settings):
     name: str = Field(description="which algorithm")
     observation: str = Field(default="deeprmsa", min_length=1, description="what the agent sees, as registered")
     action: str = Field(default="path", min_length=1, description="what the agent decides, as registered")
-    policy: str | None = Field(default=None, description="policy class; null: the usual one for the observation")
+    policy: Literal["MlpPolicy", "MultiInputPolicy"] | None = Field(
+        default=None, description="policy class; null: the usual one for the observation"
+    )
     net_arch: tuple[PositiveInt, ...] = Field(default=(128, 128), description="units of the hidden layers")
     activation: Literal["tanh", "relu", "elu"] = Field(default="tanh", description="activation of the hidden layers")
 

@@ -12,7 +12,9 @@ class ExecutionConfig(Settings):
 
     timesteps: int = Field(default=100_000, ge=1, description="requests decided in training, over all lanes")
     lanes: int = Field(default=16, ge=1, le=65_536, description="networks simulated side by side in training")
-    seed: int = Field(default=1, ge=0, description="seed of training: traffic, initial weights, exploration")
+    seed: int = Field(
+        default=1, ge=0, le=2**32 - 1, description="seed of training: traffic, initial weights, exploration"
+    )
     device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="where the policy runs")
     torch_threads: int = Field(
         default=1, ge=1, description="CPU threads of torch; 1 where several runs go side by side"
@@ -23,7 +25,9 @@ class ExecutionConfig(Settings):
     )
     eval_requests: int = Field(default=20_000, ge=1, description="requests counted in one of these, over all its lanes")
     eval_lanes: int = Field(default=8, ge=1, description="lanes of these")
-    eval_seed: int = Field(default=10_000, ge=0, description="seed of the held-out traffic of every evaluation")
+    eval_seed: int = Field(
+        default=10_000, ge=0, le=2**32 - 1, description="seed of the held-out traffic of every evaluation"
+    )
     final_requests: int = Field(
         default=200_000, ge=1, description="requests counted in the final comparison, over all lanes"
     )
@@ -37,7 +41,10 @@ class ExecutionConfig(Settings):
         default=None, min_length=1, description="name of the run; null: made from what it does"
     )
     model_name: str | None = Field(
-        default=None, min_length=1, description="name of the registered model; null: made from what it is"
+        default=None,
+        min_length=1,
+        pattern=r"^[^/:]+$",
+        description="name of the registered model; null: made from what it is",
     )
     register_model: bool = Field(default=True, description="enter the trained model in the registry")
 

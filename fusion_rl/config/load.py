@@ -100,7 +100,14 @@ def load(
     except ValidationError as error:
         raise explain(error, tree) from error
     origins = {key: leaf.origin for key, leaf in leaves(tree)}
-    return Resolved(config, {key: origins.get(key, "default") for key in flatten(config)})
+    return Resolved(config, {key: _origin_of(key, origins) for key in flatten(config)})
+
+
+def _origin_of(key: str, origins: Mapping[str, str]) -> str:
+    """Where a value came from; a setting given in short (`arrivals: poisson`) is that of all its parts."""
+    while key not in origins and "." in key:
+        key = key.rpartition(".")[0]
+    return origins.get(key, "default")
 
 
 def flatten(config: ExperimentConfig) -> dict[str, Scalar]:

@@ -22,7 +22,9 @@ class NetworkConfig(Settings):
     """An optical network before any traffic: what a World is built from."""
 
     domain: Literal["optical"] = Field(default="optical", description="which simulator this network belongs to")
-    topology: str = Field(min_length=1, description="topology name, or a file: CSV edge list, GraphML, node-link JSON")
+    topology: str = Field(
+        min_length=1, description="topology name, or a file: CSV edge list, GraphML, node-link JSON, SNDlib XML"
+    )
     links: Links = Field(
         "directed",
         description="directed: each direction of an edge has its own spectrum; shared: both use one",

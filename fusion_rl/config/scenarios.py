@@ -8,6 +8,7 @@ from pydantic import Field, RootModel, field_validator, model_validator
 
 from fusion_rl.config.base import Settings
 from fusion_rl.config.network import NetworkConfig
+from fusion_rl.config.times import Arrivals, ExponentialHolding, Holding, PoissonArrivals
 from fusion_rl.errors import UnknownNameError, nearest_hint
 
 # Mean of an exponential of mean 1 that is redrawn while it is >= 2 (the DeepRMSA benchmark's holding times)
@@ -83,6 +84,17 @@ class NodeWeightPairs(Settings):
         return weights
 
 
+class GravityPairs(NodeWeightPairs):
+    """An ordered pair is drawn in proportion to its nodes' weights, and less often the farther apart they are.
+
+    The share of a pair is weight x weight / distance ** distance_exponent, with the length of the shortest path
+    as distance.
+    """
+
+    kind: Literal["gravity"] = "gravity"  # type: ignore[assignment]  # the discriminator of a variant of its own
+    distance_exponent: float = Field(default=1.0, ge=0, le=8, description="how strongly distance counts; 0: not at all")
+
+
 class MatrixPairs(Settings):
     """An ordered pair is drawn in proportion to its entry in a traffic matrix."""
 
@@ -90,7 +102,7 @@ class MatrixPairs(Settings):
     file: str = Field(min_length=1, description="CSV of the traffic matrix")
 
 
-Pairs = Annotated[UniformPairs | NodeWeightPairs | MatrixPairs, Field(discriminator="kind")]
+Pairs = Annotated[UniformPairs | NodeWeightPairs | GravityPairs | MatrixPairs, Field(discriminator="kind")]
 
 
 class ScenarioConfig(Settings):
@@ -101,16 +113,23 @@ class ScenarioConfig(Settings):
         description="letters, digits, - and _, not digits alone: overrides address a scenario by it",
     )
     load_erlang: float = Field(
-        gt=0, description="nominal load, Erlang: arrival rate x mean holding time before truncation"
+        gt=0, description="nominal load, Erlang: mean arrival rate x mean holding time before truncation"
     )
     mean_holding_time: float = Field(default=10.0, gt=0, description="mean holding time before truncation, time units")
     holding_truncation: HoldingTruncation = Field(
         default="none",
         description="redraw-at-2x-mean: an exponential holding time is redrawn while >= 2 x its mean",
     )
-    arrivals: Literal["poisson"] = Field(default="poisson", description="arrival process")
+    holding: Holding = Field(default=ExponentialHolding(), description="law of the holding times")
+    arrivals: Arrivals = Field(default=PoissonArrivals(), description="arrival process")
     bandwidth: Bandwidth = Field(description="bandwidth of a request")
     pairs: Pairs = Field(default=UniformPairs(), description="source and destination of a request")
+    trace: str | None = Field(
+        default=None,
+        min_length=1,
+        description="CSV or Parquet file of requests to replay in place of drawing them: their times, nodes and "
+        "bandwidths are then the file's, and the load is what it offers",
+    )
     requests_per_episode: int = Field(default=1000, ge=1, description="requests of a training episode")
     warmup_requests: int = Field(default=0, ge=0, description="requests served before counting starts")
     seed: int = Field(
@@ -118,6 +137,15 @@ class ScenarioConfig(Settings):
         ge=0,
         description="goes into every random stream of this traffic, beside the seeds of the run",
     )
+
+    @model_validator(mode="after")
+    def _check_truncation(self) -> Self:
+        if self.holding_truncation != "none" and self.holding.kind != "exponential":
+            raise ValueError(
+                f"holding_truncation ({self.holding_truncation}) is for exponential holding times, not for "
+                f"{self.holding.kind} ones: set it to none"
+            )
+        return self
 
     @classmethod
     def explain_unknown_key(cls, key: str) -> str:
@@ -128,12 +156,12 @@ class ScenarioConfig(Settings):
 
     @property
     def arrival_rate(self) -> float:
-        """Requests per time unit."""
+        """Requests per time unit, on average over time."""
         return self.load_erlang / self.mean_holding_time
 
     @property
     def offered_erlang(self) -> float:
-        """Arrival rate x the mean holding time that is really drawn, Erlang."""
+        """Mean arrival rate x the mean holding time that is really drawn, Erlang."""
         return self.load_erlang * (1.0 if self.holding_truncation == "none" else TRUNCATED_MEAN)
 
 

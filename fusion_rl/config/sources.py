@@ -129,7 +129,11 @@ def named_files(values: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
     scenarios = values.get("scenarios")
     numbered = enumerate(scenarios) if isinstance(scenarios, list) else ()
     for key, scenario in scenarios.items() if isinstance(scenarios, dict) else numbered:
-        pairs = scenario.get("pairs") if isinstance(scenario, dict) else None
+        if not isinstance(scenario, dict):
+            continue
+        if isinstance(scenario.get("trace"), str):
+            yield f"scenarios.{key}.trace", scenario, "trace"
+        pairs = scenario.get("pairs")
         if isinstance(pairs, dict) and isinstance(pairs.get("file"), str):
             yield f"scenarios.{key}.pairs.file", pairs, "file"
 

@@ -133,6 +133,14 @@ class Domain(Protocol):
     def replay(self, setting: Any, decisions: Any, *, seed: int) -> Any:
         """Serve lane 0's first traffic with decisions made before; arrays (verdict, path, start), [T]."""
 
+    def check_traffic(
+        self, setting: Any, *, requests: int, lanes: int, scenario: int, record: str | None = None
+    ) -> None:
+        """Make sure before an evaluation that there are the requests, and that a file can record them."""
+
+    def record_traffic(self, setting: Any, file: str, *, requests: int, lanes: int, seed: int, scenario: int) -> int:
+        """Write what an evaluation of this size serves into a file; returns the number of requests."""
+
     def make_gauge(self, setting: Any) -> Gauge:
         """Room for samples of how the network is used."""
 

@@ -30,18 +30,24 @@ __all__ = ["MlflowRunLog", "Store", "StoredPolicy", "open_store", "ui_command"]
 _RUNS_PER_PAGE = 1000
 
 
-def open_store(tracking_dir: Path | str) -> Store:
+def open_store(tracking_dir: Path | str, *, create: bool = True) -> Store:
     """Open the run store of a folder, made on first use; safe when several processes do so at once.
 
     Args:
         tracking_dir: gets ``mlflow.db`` and ``artifacts/``. MLFLOW_TRACKING_URI, where it names a database
             or a server, is used instead of the former (with a server, instead of both).
 
+    Args:
+        tracking_dir: the store's folder.
+        create: make the store if it is not there yet.
+
     Raises:
         TrackingError: the folder cannot be written, the server cannot be reached, or the database is of
             another MLflow.
     """
     address = resolve(tracking_dir)
+    if not create and address.database_file is not None and not address.database_file.exists():
+        raise TrackingError(f"there are no runs in '{tracking_dir}': {address.database_file} does not exist")
     check_usable(address)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.pyfunc"):

@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from fusion_rl.config.experiment import ExperimentConfig
-from fusion_rl.config.load import dump, load
+from fusion_rl.config.load import dump
 from fusion_rl.errors import CheckpointError
 from fusion_rl.tracking.sb3_classes import sb3_class
 
@@ -61,14 +62,18 @@ def read(path: Path, device: str = "cpu") -> Checkpoint:
         raise CheckpointError(f"checkpoint {path} does not exist")
     try:
         with zipfile.ZipFile(path) as archive:
-            config = load(yaml.safe_load(archive.read(_CONFIG_MEMBER))).config
-            facts = json.loads(archive.read(_FACTS_MEMBER))
-        agent = sb3_class(config.algorithm.name).load(path, device=device)
+            # Not `load`, which looks for the files that the training network was read from: they are not needed.
+            config = ExperimentConfig.model_validate(yaml.safe_load(archive.read(_CONFIG_MEMBER)))
+            expected = json.loads(archive.read(_FACTS_MEMBER))["weights_sha256"]
     except KeyError as error:
-        raise CheckpointError(f"checkpoint {path} was not written by fusion_rl: it does not say its setting") from error
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"checkpoint {path} was not written by fusion_rl: it has no {error}") from error
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
-    if weights_sha256(agent) != facts["weights_sha256"]:
+    try:
+        agent = sb3_class(config.algorithm.name).load(path, device=device)
+    except Exception as error:  # whatever unpickling a damaged file may raise
+        raise CheckpointError(f"checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
+    if weights_sha256(agent) != expected:
         raise CheckpointError(f"checkpoint {path} is damaged: its weights are not those that were saved")
     return Checkpoint(agent, config, path)
 

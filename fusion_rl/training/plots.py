@@ -25,6 +25,7 @@ from fusion_rl.training.evaluate import Evaluation
 
 if TYPE_CHECKING:
     from fusion_rl.domains.optical.setting import Setting
+    from fusion_rl.domains.optical.topology import Topology
 
 INK, QUIET, FAINT, ACCENT = "#22272e", "#67707c", "#dfe3e8", "#c8442b"
 # pale where a link is idle, dark where it is full: also in grey print, and for colour-blind readers
@@ -108,7 +109,7 @@ def utilisation_map(
         conditions: of the evaluation that measured it; None: those of the setting's first scenario.
     """
     topology = setting.topology
-    positions = _positions(topology.graph)
+    positions = _positions(topology.graph) if topology.places is None else _as_wide_as_one(topology)
     across, up = zip(*positions.values(), strict=True)
     directed = topology.direction == "directed"
     # even steps of 5 % around what there is, so that the colours are all used
@@ -268,6 +269,13 @@ def _apart(heights: Floats, gap: float) -> Floats:
 def _bend(start: tuple[float, float], end: tuple[float, float]) -> float:
     """How much to bend an arc so that the two of an edge run equally far apart on long and short edges."""
     return min(0.16, 0.035 / math.dist(start, end))
+
+
+def _as_wide_as_one(topology: "Topology") -> dict[str, tuple[float, float]]:
+    """The places that the topology's file gives its nodes, scaled so that the map is 1 wide."""
+    places = np.array(topology.places)
+    places = (places - places.min(axis=0)) / (np.ptp(places[:, 0]) or 1.0)
+    return {node: (float(x), float(y)) for node, (x, y) in zip(topology.nodes, places, strict=True)}
 
 
 def _positions(graph: "nx.Graph") -> dict[str, tuple[float, float]]:

@@ -63,7 +63,7 @@ def find(given: str, domain: Domain, tracking_dir: str) -> Policy:
     if given.startswith(_STORE_SCHEMES):
         from fusion_rl.tracking.mlflow_store import open_store
 
-        path = open_store(tracking_dir).load_model_artifact(given)
+        path = open_store(tracking_dir, create=False).load_model_artifact(given)
     elif given.endswith(".zip") or Path(given).is_file():
         path = Path(given)
     else:

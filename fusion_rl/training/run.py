@@ -1,5 +1,6 @@
 """One training run: check, compare, learn, evaluate, record."""
 
+import re
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import flatten, save_resolved
 from fusion_rl.domains.base import Domain
 from fusion_rl.envs.make import domain_of
+from fusion_rl.errors import ConfigError, TrainingError
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.tracking.provenance import provenance_tags
 from fusion_rl.training import checkpoints
@@ -40,6 +42,7 @@ class RunResult:
         parity_disagreements: requests that VecEnv, single environment and replay decided differently.
         model: address of the stored model.
         learning_curve: (training step, service blocking, half-width) of the evaluations in between.
+        other_scenarios: the trained policy on each scenario but the first, which `evaluation` is on.
     """
 
     run_id: str
@@ -54,6 +57,7 @@ class RunResult:
     parity_disagreements: int
     model: str
     learning_curve: list[tuple[int, float, float]]
+    other_scenarios: dict[str, Evaluation]
 
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON types."""
@@ -69,6 +73,7 @@ class RunResult:
             "baselines": {name: _blocking(evaluation) for name, evaluation in self.baselines.items()},
             "parity_disagreements": self.parity_disagreements,
             "model": self.model,
+            "other_scenarios": {name: _blocking(found) for name, found in self.other_scenarios.items()},
             "conditions": self.evaluation.conditions,
         }
 
@@ -96,6 +101,8 @@ def train(config: ExperimentConfig, *, console: Console | None = None) -> RunRes
 
     console = console or Console(stderr=True)
     execution, domain = config.execution, domain_of(config)
+    if execution.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("execution.device is cuda, but torch sees no GPU here: use cpu, or auto")
     torch.set_num_threads(execution.torch_threads)
     setting = domain.prepare(config)
     env = OpticalVecEnv(domain.make_simulator(config, setting, execution.lanes, execution.seed))
@@ -154,9 +161,11 @@ def _baselines(
     return found
 
 
-def _evaluate(config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", requests: int, lanes: int) -> Evaluation:
+def _evaluate(
+    config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", requests: int, lanes: int, scenario: int = 0
+) -> Evaluation:
     policy = as_policy(config.algorithm.name, agent, config)
-    return evaluate(config, policy, requests=requests, lanes=lanes, setting=setting)
+    return evaluate(config, policy, requests=requests, lanes=lanes, setting=setting, scenario=scenario)
 
 
 def _learn(
@@ -209,7 +218,14 @@ def _learn(
         if bar is not None:
             cleanup.callback(bar.stop)
         started = time.perf_counter()
-        agent.learn(execution.timesteps, callback=callbacks, log_interval=_log_interval(agent, execution.timesteps))
+        try:
+            agent.learn(execution.timesteps, callback=callbacks, log_interval=_log_interval(agent, execution.timesteps))
+        except ValueError as error:
+            if all(bool(tensor.isfinite().all()) for tensor in agent.policy.state_dict().values()):
+                raise
+            raise TrainingError(
+                f"after {agent.num_timesteps} steps the weights are no longer finite: lower algorithm.learning_rate"
+            ) from error
         agent.logger.dump(agent.num_timesteps)  # what the last update logged
         return time.perf_counter() - started - evaluating, curve
 
@@ -242,6 +258,7 @@ def _conclude(
     policy = as_policy(config.algorithm.name, agent, config)
     parity = disagreements(config, domain, setting, policy, seed=execution.eval_seed)
     run.log_metrics(evaluation_metrics(evaluation), agent.num_timesteps)
+    others = _other_scenarios(config, setting, agent, run)
     steps_per_second = agent.num_timesteps / seconds
     run.log_metrics(
         {"parity/disagreements": parity, "training/steps_per_second": steps_per_second}, agent.num_timesteps
@@ -269,7 +286,21 @@ def _conclude(
         parity_disagreements=parity,
         model=model,
         learning_curve=curve,
+        other_scenarios=others,
     )
+
+
+def _other_scenarios(
+    config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", run: RunLog
+) -> dict[str, Evaluation]:
+    """The agent on each scenario but the first, recorded under the scenario's name."""
+    execution, found = config.execution, {}
+    for number, scenario in enumerate(list(config.scenarios)[1:], start=1):
+        result = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes, number)
+        blocking = {f"evaluation/{scenario.name}/service_blocking": result.service_blocking.mean}
+        run.log_metrics(blocking, agent.num_timesteps)
+        found[scenario.name] = result
+    return found
 
 
 def _curve_baselines(
@@ -286,7 +317,8 @@ def _checkpoint_folder(config: ExperimentConfig, run: RunLog) -> Path:
 
 
 def _model_name(config: ExperimentConfig) -> str:
-    return config.execution.model_name or f"{config.name}-{config.algorithm.name}"
+    # The registry takes neither / nor : in a name.
+    return config.execution.model_name or re.sub(r"[/:]+", "-", f"{config.name}-{config.algorithm.name}")
 
 
 def comparison_columns(evaluation: Evaluation, baselines: dict[str, Evaluation]) -> dict[str, list[Any]]:

@@ -54,6 +54,23 @@ def test_a_topology_is_drawn_in_the_terminal_with_every_node(capsys: pytest.Capt
     assert sorted(drawn, key=int) == [str(node) for node in range(1, 15)]
 
 
+def test_a_map_has_nodes_where_the_file_puts_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Corners of a square: west and south first in the file, as no layout by length would place them."""
+    corners = {"SW": (0, 0), "SE": (9, 0), "NW": (0, 9), "NE": (9, 9)}
+    nodes = [{"id": name, "x": x, "y": y} for name, (x, y) in corners.items()]
+    ring = [("SW", "NE"), ("NE", "NW"), ("NW", "SE")]
+    links = [{"source": one, "target": other, "length_km": 5.0} for one, other in ring]
+    file = tmp_path / "square.json"
+    file.write_text(json.dumps({"nodes": nodes, "edges": links}))
+    out = run(capsys, "topologies", "show", str(file))[1]
+    drawn = out.rpartition("┘")[2].strip().splitlines()
+    assert (drawn[0][:2], drawn[0][-2:]) == ("NW", "NE")
+    assert (drawn[-1][:2], drawn[-1][-2:]) == ("SW", "SE")
+    picture = tmp_path / "map.png"
+    assert run_json(capsys, "topologies", "show", str(file), "-o", str(picture))["places"] == "from the file"
+    assert picture.read_bytes().startswith(PNG)
+
+
 def test_a_map_is_written_whole(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = tmp_path / "map.png"
     assert run_json(capsys, "topologies", "show", "jpn48", "--output", str(picture))["map"] == str(picture)

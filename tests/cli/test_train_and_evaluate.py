@@ -66,6 +66,39 @@ def test_evaluate_prints_one_object_that_names_its_conditions(
     assert shown["service_blocking"]["ci95"] > 0
 
 
+@pytest.mark.parametrize("policy", ["ksp-ff", "random"])
+def test_a_recorded_evaluation_is_replayed_with_the_same_outcome(
+    policy: str, experiment: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("evaluate", "-e", experiment, "--scenario", "busy", "--policy", policy, "--seed", "3", *FEW)
+    recorded = run_json(capsys, *asked, "--record", "run.csv")
+    replayed = run_json(capsys, *asked, "--set", "scenarios.busy.trace=run.csv")
+    assert recorded["blocked_requests"] > 0
+    outcome = ("service_blocking", "bit_rate_blocking", "block_reasons", "utilisation", "fragmentation")
+    assert {key: replayed[key] for key in outcome} == {key: recorded[key] for key in outcome}
+    assert replayed["trace"].endswith("run.csv")
+    assert replayed["offered_erlang"] == pytest.approx(recorded["offered_erlang"], rel=0.1)
+
+
+def test_what_cannot_be_recorded_or_replayed_is_refused_before_the_run(
+    experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "short.csv").write_text("arrival_time,holding_time,source,destination,bandwidth_gbps\n0,1,1,2,25\n")
+    trace = ("--set", "scenarios.*.trace=short.csv")
+    for arguments, told in (
+        (("--record", "run.txt"), "unknown ending '.txt'; known: .csv, .parquet"),
+        (("--record", "gone/run.csv"), "must be a folder that can be written"),
+        (("--set", "scenarios.*.trace=gone.csv"), "no such file: gone.csv"),
+        ((*trace, "--load", "30"), "--load cannot change"),
+        ((*trace, "--lanes", "1"), "fewer than"),
+    ):
+        code, out, err = run(capsys, "evaluate", "-e", experiment, *arguments)
+        assert (code, out) == (2, "")
+        assert told in err
+        assert err.count("\n") == 1
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["short.csv", "tiny.yaml"]
+
+
 def test_what_cannot_be_estimated_is_null(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
     shown = run_json(capsys, "evaluate", "-e", experiment, "--requests", "1", "--lanes", "1", "--threads", "1")
     assert shown["service_blocking"]["ci95"] is None

@@ -17,6 +17,7 @@ from fusion_rl.config.scenarios import ScenarioConfig, ScenariosConfig
 from fusion_rl.errors import UnknownNameError
 
 RATES = {"kind": "uniform-integers", "low_gbps": 25, "high_gbps": 100}
+STEPS = {"kind": "piecewise", "period": 24}
 WIDTHS = {"kind": "slots", "widths_slots": [1, 2], "weights": [3, 1]}
 
 
@@ -60,6 +61,20 @@ def test_truncated_holding_times_offer_the_known_share_of_the_nominal_load() -> 
         ({"warmup_requests": -1}, "greater than or equal to 0"),
         ({"holding_truncation": "truncate"}, "redraw-at-2x-mean"),
         ({"arrivals": "bursty"}, "poisson"),
+        ({"arrivals": "on-off"}, "mean_on_time"),
+        ({"arrivals": {**STEPS, "steps": [[1, 1]]}}, "must begin at 0"),
+        ({"arrivals": {**STEPS, "steps": [[0, 1], [5, 2], [5, 1]]}}, "times must rise"),
+        ({"arrivals": {**STEPS, "steps": [[0, 1], [24, 2]]}}, "stay below the period"),
+        ({"arrivals": {**STEPS, "steps": [[0, 1], [5, -1]]}}, "load factor -1 is below 0"),
+        ({"arrivals": {**STEPS, "steps": [[0, 0]]}}, "all load factors are 0"),
+        ({"arrivals": {**STEPS, "steps": []}}, "at least 1"),
+        ({"arrivals": {"kind": "sinusoidal", "amplitude": 1.5, "period": 24}}, "less than or equal to 1"),
+        ({"arrivals": {"kind": "sinusoidal", "amplitude": 0.5, "period": 0}}, "greater than 0"),
+        ({"holding": "exponental"}, "'exponential'"),
+        ({"holding": {"kind": "log-normal", "sigma": 0}}, "greater than 0"),
+        ({"holding": "deterministic", "holding_truncation": "redraw-at-2x-mean"}, "for exponential holding times"),
+        ({"pairs": {"kind": "gravity", "weights": {"1": 1.0}}}, "at least two nodes"),
+        ({"pairs": {"kind": "gravity", "weights": {"1": 1, "2": 1}, "distance_exponent": -1}}, "greater than or equal"),
         ({"bandwidth": {**RATES, "low_gbps": 200}}, "above high_gbps"),
         ({"bandwidth": {**WIDTHS, "weights": [1]}}, "one weight for each"),
         ({"bandwidth": {**WIDTHS, "weights": [0, 0]}}, "all weights are 0"),
@@ -71,6 +86,13 @@ def test_truncated_holding_times_offer_the_known_share_of_the_nominal_load() -> 
 def test_a_scenario_refuses(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         scenario(**values)
+
+
+def test_a_law_without_values_may_be_given_by_its_kind() -> None:
+    assert scenario(arrivals="poisson") == scenario(arrivals={"kind": "poisson"}) == scenario()
+    assert scenario(holding="deterministic").holding.kind == "deterministic"
+    daily = scenario(arrivals={"kind": "sinusoidal", "amplitude": 0.5, "period": 24})
+    assert (daily.arrival_rate, daily.offered_erlang) == (25, 250), "the mean over time stays"
 
 
 def test_scenarios_are_read_by_position_by_name_and_in_a_loop() -> None:

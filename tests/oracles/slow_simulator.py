@@ -57,6 +57,10 @@ class SlowNetwork:
     def links(self, path: NodePath) -> list[Link]:
         return [self.link(one, other) for one, other in pairwise(path)]
 
+    def total_km(self, path: NodePath) -> float:
+        both_ways = self.lengths_km | {(b, a): km for (a, b), km in self.lengths_km.items()}
+        return sum(both_ways[step] for step in pairwise(path))
+
     def width(self, path: NodePath, request: SlowRequest) -> int | None:
         """Slots that a request takes on a path, guard included; None where no format reaches."""
         return self.width_of_bandwidth(path, request.gbps, request.width_slots)
@@ -65,8 +69,7 @@ class SlowNetwork:
         """The same for a bit rate, or for a width in slots above 0."""
         efficiency = 1.0
         if self.reach_table is not None:
-            both_ways = self.lengths_km | {(b, a): km for (a, b), km in self.lengths_km.items()}
-            total_km = sum(both_ways[step] for step in pairwise(path))
+            total_km = self.total_km(path)
             reaching = [se for se, reach_km in self.reach_table if reach_km is None or total_km <= reach_km]
             if not reaching:
                 return None
@@ -159,6 +162,42 @@ def least_congested(network: SlowNetwork, request: SlowRequest) -> Choice:
     return min(network.paths_with_room(request), key=busiest, default=None)
 
 
+def exact_fit(network: SlowNetwork, request: SlowRequest) -> Choice:
+    for path, _ in network.paths_with_room(request):
+        for block in network.blocks(path):
+            if len(block) == network.width(path, request):
+                return path, block[0]
+    return ksp_ff(network, request)
+
+
+def starts_of(network: SlowNetwork, path: NodePath, request: SlowRequest) -> list[int]:
+    """Every slot of a path from which a request fits, lowest first."""
+    width = network.width(path, request)
+    assert width is not None
+    free = set(network.free_slots(path))
+    return [start for start in sorted(free) if set(range(start, start + width)) <= free]
+
+
+def last_fit(network: SlowNetwork, request: SlowRequest) -> Choice:
+    for path, _ in network.paths_with_room(request):
+        return path, starts_of(network, path, request)[-1]
+    return None
+
+
+def most_used(network: SlowNetwork, request: SlowRequest) -> Choice:
+    for path, _ in network.paths_with_room(request):
+
+        def used_on_links(start: int) -> int:
+            return sum(start in slots for slots in network.in_use.values())
+
+        return path, max(starts_of(network, path, request), key=used_on_links)
+    return None
+
+
+def sap_ff(network: SlowNetwork, request: SlowRequest) -> Choice:
+    return min(network.paths_with_room(request), key=lambda choice: network.total_km(choice[0]), default=None)
+
+
 def random_path(network: SlowNetwork, request: SlowRequest) -> Choice:
     """The n-th path with room replaces the one before it with probability 1/n."""
     chosen = None
@@ -218,6 +257,10 @@ HEURISTICS: dict[str, Callable[[SlowNetwork, SlowRequest], Choice]] = {
     "ff-ksp": ff_ksp,
     "sp-ff": sp_ff,
     "ksp-bf": ksp_bf,
+    "exact-fit": exact_fit,
+    "last-fit": last_fit,
+    "most-used": most_used,
+    "sap-ff": sap_ff,
     "least-congested": least_congested,
     "random": random_path,
     "mscl": mscl,

@@ -6,6 +6,7 @@ first-fit, and FUSION, both run as their authors ship them).
 
 import pytest
 
+from fusion_rl.domains.optical import topology
 from fusion_rl.errors import TrafficError
 from fusion_rl.parity import fusion, optical_rl_gym
 
@@ -30,7 +31,7 @@ def test_more_cores_carry_the_same_load_of_one_core_with_no_more_blocking_by_cha
 
 def test_quotas_of_bit_rates_are_exact() -> None:
     asked = fusion._stream(
-        fusion.topology.read(fusion.NODE_ORDER_TOPOLOGY, "shared"),
+        topology.read(fusion.NODE_ORDER_TOPOLOGY, "shared"),
         1.0,
         3,
         1000,

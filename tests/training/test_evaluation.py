@@ -47,6 +47,14 @@ def test_the_warm_up_is_not_counted() -> None:
     assert tally.offered.sum() == 64
 
 
+@pytest.mark.parametrize("warmup", [0, 500])
+def test_utilisation_is_measured_with_and_without_a_warm_up(warmup: int) -> None:
+    config = load("deeprmsa-nsfnet", overrides={"scenarios.0.warmup_requests": warmup}).config
+    said = evaluate(config, "ksp-ff", requests=16_000, lanes=8).as_dict()
+    assert 0.3 < said["utilisation"] < 0.5
+    assert 0.3 < said["fragmentation"] < 0.7
+
+
 def test_bit_rate_blocking_weighs_requests_by_what_they_asked_for() -> None:
     tally = Tally(lanes=1, requests=2, warmup_requests=0)
     tally.add(0, 0, np.array([1, 0], np.uint8), np.array([300.0, 100.0]))

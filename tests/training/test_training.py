@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fusion_rl.agents.catalog import make_agent
 from fusion_rl.config.algorithm import ALGORITHM_MODELS
@@ -13,7 +14,14 @@ from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import load
 from fusion_rl.domains.optical.domain import make_simulator, prepare
 from fusion_rl.envs.vector import OpticalVecEnv
-from fusion_rl.errors import CheckpointError, PolicyError, TrackingError, UnknownNameError
+from fusion_rl.errors import (
+    CheckpointError,
+    ConfigError,
+    PolicyError,
+    TrackingError,
+    TrainingError,
+    UnknownNameError,
+)
 from fusion_rl.tracking.base import RunStatus
 from fusion_rl.tracking.mlflow_store import open_store
 from fusion_rl.training import checkpoints
@@ -56,7 +64,7 @@ def test_the_result_says_what_was_trained_and_how_it_compares(result: RunResult)
     assert said["timesteps"] >= 512
     assert said["steps_per_second"] > 0
     assert said["parity_disagreements"] == 0
-    assert set(said["baselines"]) == {"ksp-ff", "ff-ksp", "ksp-bf", "least-congested", "sp-ff", "random"}
+    assert set(said["baselines"]) == {"mscl", "ksp-ff", "ff-ksp", "ksp-bf", "least-congested", "sp-ff", "random"}
     assert 0 < said["service_blocking"]["mean"] < 1
     assert said["service_blocking"]["ci95"] > 0
     assert [step for step, _, _ in result.learning_curve] == [256, 512]
@@ -167,6 +175,59 @@ def test_a_policy_for_another_network_is_refused_with_the_difference(result: Run
     other = load("deeprmsa-cost239").config
     with pytest.raises(PolicyError, match="does not fit this network"):
         evaluate(other, str(result.checkpoint), requests=100)
+
+
+def test_a_name_that_the_registry_would_refuse_is_mended_or_refused_before_training(tmp_path: Path) -> None:
+    done = train(small_config(tmp_path, **{"name": "nsfnet: 250 E/a", "execution.eval_every": 0}))
+    assert done.model == "models:/nsfnet- 250 E-a-maskable-ppo/1"
+    with pytest.raises(ConfigError, match="model_name"):
+        small_config(tmp_path, **{"execution.model_name": "a/b"})
+
+
+def test_weights_that_are_no_longer_finite_are_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"lower algorithm.learning_rate"):
+        train(small_config(tmp_path, **{"algorithm.learning_rate": 1e30}))
+
+
+def test_a_gpu_that_is_not_there_is_said_before_training(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one here")
+    with pytest.raises(ConfigError, match="sees no GPU"):
+        train(small_config(tmp_path, **{"execution.device": "cuda"}))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_does_not_need_the_files_its_network_was_read_from(tmp_path: Path) -> None:
+    edges = tmp_path / "ring.csv"
+    edges.write_text("source,target,length_km\na,b,100\nb,c,100\nc,d,100\nd,a,100\n")
+    topology = {"network.topology": str(edges), "network.k_paths": 2, "execution.eval_every": 0}
+    done = train(small_config(tmp_path / "one", **topology))
+    edges.rename(tmp_path / "moved.csv")
+    moved = small_config(tmp_path / "one", **{**topology, "network.topology": str(tmp_path / "moved.csv")})
+    assert evaluate(moved, str(done.checkpoint), requests=100).policy == str(done.checkpoint)
+
+
+def test_looking_for_a_policy_makes_no_store(tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match="no runs"):
+        evaluate(small_config(tmp_path / "mlruns"), "models:/nothing/1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_scenario_is_evaluated_and_needs_a_lane(tmp_path: Path) -> None:
+    first = small_config(tmp_path).scenarios[0].model_dump()
+    both = {"scenarios": [first, {**first, "name": "busy", "load_erlang": 600.0}]}
+    done = train(load("deeprmsa-nsfnet", scenarios=both, overrides=_overrides(tmp_path)).config)
+    busy = done.as_dict()["other_scenarios"]["busy"]
+    assert busy["mean"] > done.as_dict()["service_blocking"]["mean"] + busy["ci95"]
+    with pytest.raises(ConfigError, match="at least the number of scenarios"):
+        load("deeprmsa-nsfnet", scenarios=both, overrides={**_overrides(tmp_path), "execution.lanes": 1})
+
+
+def _overrides(folder: Path) -> dict[str, object]:
+    """The overrides of `small_config` that say nothing of scenarios."""
+    sizes = {"execution.timesteps": 256, "execution.lanes": 4, "algorithm.n_steps": 64, "algorithm.batch_size": 64}
+    small = {key: value for key, value in SMALL.items() if not key.startswith("scenarios")}
+    return {**small, **sizes, "execution.eval_every": 0, "execution.tracking_dir": str(folder)}
 
 
 def test_checkpoints_in_between_are_kept_when_asked_for(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The optical domain as the layers above know it: see `fusion_rl.domains.base.Domain`."""
 
 from fusion_rl.config.experiment import ExperimentConfig
+from fusion_rl.config.scenarios import ScenarioConfig
+from fusion_rl.domains.optical import trace_files
 from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.metrics import Gauge, Tally
@@ -10,7 +12,7 @@ from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.setting import prepare as prepare_setting
 from fusion_rl.domains.optical.simulator import OpticalSimulator
 
-BASELINES = ("ksp-ff", "ff-ksp", "ksp-bf", "least-congested", "sp-ff", "random")
+BASELINES = ("mscl", "ksp-ff", "ff-ksp", "ksp-bf", "least-congested", "sp-ff", "random")
 
 
 def prepare(config: ExperimentConfig) -> Setting:
@@ -66,6 +68,24 @@ def replay(setting: Setting, decisions: Decisions, *, seed: int, scenario: int =
     return server.serve(setting.models[scenario].stream(seed, 0, 0).take(count))
 
 
+def check_traffic(setting: Setting, *, requests: int, lanes: int, scenario: int, record: str | None = None) -> None:
+    """Make sure before an evaluation of this size that there are the requests, and that they can be recorded."""
+    model = setting.models[scenario]
+    model.require(range(lanes), model.scenario.warmup_requests - (-requests // lanes))
+    if record is not None:
+        trace_files.check_writable(record)
+
+
+def record_traffic(setting: Setting, file: str, *, requests: int, lanes: int, seed: int, scenario: int) -> int:
+    """Write the requests that an evaluation of this size serves as a trace; returns how many there are."""
+    model = setting.models[scenario]
+    count = model.scenario.warmup_requests - (-requests // lanes)
+    model.require(range(lanes), count)
+    served = [model.stream(seed, lane, 0).take(count) for lane in range(lanes)]
+    trace_files.write(file, served, setting.topology, setting.classes)
+    return lanes * count
+
+
 def make_gauge(setting: Setting) -> Gauge:
     """Room for samples of utilisation and fragmentation."""
     return Gauge(setting.world.link_length_km.size)
@@ -73,7 +93,7 @@ def make_gauge(setting: Setting) -> Gauge:
 
 def conditions(setting: Setting, scenario: int) -> dict[str, object]:
     """What a blocking figure of this scenario must name to mean anything."""
-    network, traffic = setting.network, setting.scenarios[scenario]
+    network, traffic, model = setting.network, setting.scenarios[scenario], setting.models[scenario]
     reach = network.reach_table
     return {
         "topology": setting.topology.name,
@@ -84,8 +104,18 @@ def conditions(setting: Setting, scenario: int) -> dict[str, object]:
         "k_paths": network.k_paths,
         "path_order": network.path_order if network.paths_file is None else f"file {network.paths_file}",
         "scenario": traffic.name,
-        "load_erlang": traffic.load_erlang,
-        "offered_erlang": traffic.offered_erlang,
-        "holding_truncation": traffic.holding_truncation,
+        "load_erlang": model.load_erlang,
+        "offered_erlang": model.offered_erlang,
+        **_laws(traffic),
         "warmup_requests": traffic.warmup_requests,
     }
+
+
+def _laws(scenario: ScenarioConfig) -> dict[str, object]:
+    """Where requests come from: a trace, or laws; truncation is one of exponential holding times alone."""
+    if scenario.trace is not None:
+        return {"trace": scenario.trace}
+    laws: dict[str, object] = {"arrivals": scenario.arrivals.kind, "holding": scenario.holding.kind}
+    if scenario.holding.kind == "exponential":
+        laws["holding_truncation"] = scenario.holding_truncation
+    return laws

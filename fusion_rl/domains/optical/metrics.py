@@ -137,7 +137,7 @@ class Tally:
 class Gauge:
     """Utilisation of every link and fragmentation, sampled at arrivals.
 
-    Poisson arrivals see time averages, so the mean over arrivals is the mean over time.
+    Poisson arrivals see time averages: with them, the mean over arrivals is the mean over time.
     """
 
     def __init__(self, links: int) -> None:
@@ -161,8 +161,8 @@ class Gauge:
 
     @property
     def link_utilisation(self) -> Floats:
-        """Mean share of slots in use, [L]."""
-        return self._utilisation / max(self.samples, 1)
+        """Mean share of slots in use, [L]; nan without a sample."""
+        return self._utilisation / (self.samples or np.nan)
 
     @property
     def utilisation(self) -> float:
@@ -172,4 +172,4 @@ class Gauge:
     @property
     def fragmentation(self) -> float:
         """Mean over links and samples of 1 - longest free block / free slots."""
-        return self._fragmentation / max(self.samples, 1)
+        return self._fragmentation / (self.samples or np.nan)

@@ -2,7 +2,7 @@
 
 Register your own from a notebook::
 
-    @REWARDS.register("my-reward")
+    @REWARDS.register("my-reward", replace=True)
     def my_reward(config: RewardConfig, world: World) -> RewardFunction:
         weight = config.parameters.get("weight", 1.0)
         return lambda outcome: np.where(outcome.verdict == ACCEPTED, weight, -1.0).astype(np.float32)

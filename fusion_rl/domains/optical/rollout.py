@@ -20,6 +20,7 @@ from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.state import Lane, State
 from fusion_rl.domains.optical.world import World
 
+LOOKED_AT = 16  # times a lane's utilisation is sampled, at least, where it serves enough requests
 CHUNK = 4096  # requests drawn at a time: the arrays stay in the cache of one core
 
 
@@ -79,11 +80,13 @@ def run(
 
     Raises:
         SimulationError: the policy decided for spectrum that was not free.
+        TrafficError: a trace has fewer requests.
     """
     heuristic = policy if isinstance(policy, Heuristic) else Heuristic(policy)
     model = setting.models[scenario]
     warmup = model.scenario.warmup_requests if warmup_requests is None else warmup_requests
     lane_requests = -(-requests // lanes)
+    model.require(range(lanes), warmup + lane_requests)
     threads = min(threads or os.cpu_count() or 1, lanes)
     tally = Tally(lanes, lane_requests, warmup)
     _compile(setting, heuristic)
@@ -94,9 +97,9 @@ def run(
         stream = model.stream(seed, lane, 0)  # an environment's first episode has the same
         for count in _chunks(warmup, lane_requests):
             asked = stream.take(count)
-            if asked.number >= warmup:
-                gauge.add(*server.look(asked.arrival[0]))
             gbps = setting.world.class_gbps[asked.bandwidth_class]
+            if asked.number >= max(warmup, 1):
+                gauge.add(*server.look(asked.arrival[0]))
             tally.add(lane, asked.number, server.serve(asked).verdict, gbps)
             if on_chunk is not None:
                 on_chunk(count)
@@ -184,11 +187,14 @@ def _python(function: Any) -> Any:
 
 
 def _chunks(warmup: int, requests: int) -> Iterator[int]:
-    """Sizes of the parts in which a lane's requests are drawn; the warm-up ends with one."""
-    for left in (warmup, requests):
+    """Sizes of the parts in which a lane's requests are drawn; the warm-up ends with one.
+
+    The network is looked at between parts, so even few requests are counted in several.
+    """
+    for left, size in ((warmup, CHUNK), (requests, min(CHUNK, max(LOOKED_AT // 4, requests // LOOKED_AT)))):
         while left > 0:
-            yield min(left, CHUNK)
-            left -= CHUNK
+            yield min(left, size)
+            left -= size
 
 
 def _compile(setting: Setting, heuristic: Heuristic) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from fusion_rl.config.network import NetworkConfig
 from fusion_rl.config.scenarios import ScenarioConfig
-from fusion_rl.domains.optical import paths, topology, traffic, world
+from fusion_rl.domains.optical import paths, topology, trace_files, traces, traffic, world
+from fusion_rl.errors import TrafficError
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Setting:
         candidates: the candidate paths, with their nodes.
         classes: the bandwidths that requests can have.
         world: the arrays that the kernels read.
-        models: one traffic model a scenario.
+        models: one traffic model a scenario, or its trace.
     """
 
     network: NetworkConfig
@@ -31,7 +32,7 @@ class Setting:
     candidates: paths.CandidatePaths
     classes: traffic.BandwidthClasses
     world: world.World
-    models: tuple[traffic.TrafficModel, ...]
+    models: tuple[traffic.TrafficModel | traces.TraceModel, ...]
 
     @cached_property
     def candidates_sha256(self) -> str:
@@ -61,8 +62,24 @@ def prepare(network: NetworkConfig, scenarios: Iterable[ScenarioConfig]) -> Sett
     """
     scenarios = tuple(scenarios)
     read = topology.read(network.topology, network.links)
-    classes = traffic.bandwidth_classes(scenarios, network.slot_width_ghz)
-    models = tuple(traffic.TrafficModel(scenario, read, classes, network.slot_width_ghz) for scenario in scenarios)
+    replayed = {
+        s.name: trace_files.read(s.trace, read, network.slot_width_ghz) for s in scenarios if s.trace is not None
+    }
+    for trace in replayed.values():
+        if network.reach_table is None and not trace.slots.all():
+            raise TrafficError(
+                f"network.reach_table is null (no formats), so trace {trace.file} must give width_slots, not Gb/s"
+            )
+    others = {
+        pair for trace in replayed.values() for pair in zip(trace.gbps.tolist(), trace.slots.tolist(), strict=True)
+    }
+    classes = traffic.bandwidth_classes(scenarios, network.slot_width_ghz, others)
+    models = tuple(
+        traces.TraceModel(scenario, replayed[scenario.name], classes)
+        if scenario.name in replayed
+        else traffic.TrafficModel(scenario, read, classes, network.slot_width_ghz)
+        for scenario in scenarios
+    )
     candidates = paths.find(network, read)
     return Setting(
         network=network,

@@ -21,6 +21,7 @@ from fusion_rl.domains.optical.requests import Requests, request_at
 from fusion_rl.domains.optical.rewards import REWARDS
 from fusion_rl.domains.optical.rollout import mean_fragmentation, serve
 from fusion_rl.domains.optical.setting import Setting
+from fusion_rl.domains.optical.traces import TraceStream
 from fusion_rl.domains.optical.traffic import Stream
 from fusion_rl.errors import SimulationError
 
@@ -68,6 +69,8 @@ class OpticalSimulator:
         self._models = [models[b % len(models)] for b in range(num_lanes)]
         self._warmup = np.array([_given(warmup_requests, m.scenario.warmup_requests) for m in self._models])
         self._episode = np.array([_given(episode_requests, m.scenario.requests_per_episode) for m in self._models])
+        for b, model in enumerate(self._models):
+            model.require([b], int(self._warmup[b] + self._episode[b]))
         self._layout = self._observation.layout(world)
         self.observation_space = self._make_space()
         self.action_space = spaces.Discrete(self._codec.count(world, self._codec.parameter))
@@ -78,7 +81,7 @@ class OpticalSimulator:
             np.zeros((num_lanes, sum(self._layout.values())), np.float32),
             np.zeros((num_lanes, int(self.action_space.n)), np.bool_),
         )
-        self._streams: list[Stream | None] = [None] * num_lanes
+        self._streams: list[Stream | TraceStream | None] = [None] * num_lanes
         self._seeds = np.full(num_lanes, seed)
         self._episodes = np.full(num_lanes, -1)
         self._left = np.zeros(num_lanes, np.int64)  # requests until a lane's episode ends

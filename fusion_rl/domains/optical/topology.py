@@ -2,13 +2,13 @@
 
 A topology file lists each edge once (or in both directions, with one length). Formats: CSV with the columns
 source, target, length_km (lines that start with # are comments); GraphML and node-link JSON with the edge
-attribute length_km.
+attribute length_km, and x and y or longitude and latitude of the nodes if known; SNDlib XML.
 """
 
-import csv
 import hashlib
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -19,6 +19,7 @@ import networkx as nx
 import numpy as np
 
 from fusion_rl.arrays import Ints
+from fusion_rl.domains.optical.topology_files import READERS, Place
 from fusion_rl.errors import TopologyError, UnknownNameError
 
 DATA = resources.files("fusion_rl.domains.optical") / "data" / "topologies"
@@ -44,6 +45,7 @@ class Topology:
         edges: each edge once.
         direction: "directed" gives each direction of an edge a spectrum of its own: edge e is link e one way and
             link e + len(edges) the other way. "shared" has one spectrum an edge.
+        places: (x, y) of each node on a map, in one unit; None where the file has none.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Topology:
     nodes: tuple[str, ...]
     edges: tuple[Link, ...]
     direction: Literal["directed", "shared"]
+    places: tuple[Place, ...] | None = None
 
     @cached_property
     def links(self) -> tuple[Link, ...]:
@@ -109,14 +112,14 @@ def read(name_or_path: str, direction: Literal["directed", "shared"]) -> Topolog
         path = Path(str(DATA / f"{name_or_path}.csv"))
     elif not path.is_file():
         raise UnknownNameError("topology", name_or_path, preset_names())
-    reader = _READERS.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise TopologyError(f"topology {path}: unknown ending '{path.suffix}'; known: {', '.join(_READERS)}")
+        raise TopologyError(f"topology {path}: unknown ending '{path.suffix}'; known: {', '.join(READERS)}")
     try:
-        source, edges, lonely = reader(path)
+        found = reader(path)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, nx.NetworkXException, SyntaxError) as error:
         raise TopologyError(f"topology {path}: cannot be read: {error}") from error
-    return checked(path.stem, source, edges, direction, lonely)
+    return checked(path.stem, found.source, found.edges, direction, found.lonely, found.places)
 
 
 def checked(
@@ -125,10 +128,11 @@ def checked(
     edges: Iterable[tuple[str, str, float]],
     direction: Literal["directed", "shared"],
     lonely: Iterable[str] = (),
+    places: Mapping[str, Place] | None = None,
 ) -> Topology:
     """A topology from its edges, once they describe a connected network with positive lengths.
 
-    `lonely` names nodes that are said to have no edge, which is an error.
+    `lonely` names nodes that are said to have no edge, which is an error; `places` are those of all nodes, if known.
 
     Raises:
         TopologyError: no edges, a loop, a length that is not positive, two lengths for one edge, unconnected parts.
@@ -153,46 +157,14 @@ def checked(
     names = list(dict.fromkeys([*(node for pair in lengths for node in pair), *lonely]))
     if all(node.isdigit() for node in names):
         names.sort(key=int)
-    topology = Topology(name, source, tuple(names), tuple(Link(a, b, km) for (a, b), km in lengths.items()), direction)
+    located = tuple(places[node] for node in names) if places else None
+    for node, place in zip(names, located or (), strict=False):
+        if not all(map(math.isfinite, place)):
+            raise TopologyError(f"topology '{name}': node {node} is at {place}; coordinates must be finite")
+    links = tuple(Link(a, b, km) for (a, b), km in lengths.items())
+    topology = Topology(name, source, tuple(names), links, direction, located)
     parts = list(nx.connected_components(topology.graph))
     if len(parts) > 1:
         stray = ", ".join(sorted(sorted(parts, key=len)[0]))
         raise TopologyError(f"topology '{name}' is not connected: {stray} cannot be reached from the other nodes")
     return topology
-
-
-_Edges = tuple[str, list[tuple[str, str, float]], list[str]]  # source, edges, nodes without any
-
-
-def _read_csv(path: Path) -> _Edges:
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    source = " ".join(line.lstrip("# ").strip() for line in lines if line.startswith("#"))
-    rows = csv.DictReader(line for line in lines if line.strip() and not line.startswith("#"))
-    missing = {"source", "target", "length_km"} - set(rows.fieldnames or ())
-    if missing:
-        raise ValueError(f"no column {', '.join(sorted(missing))}; it needs source,target,length_km")
-    edges = []
-    for row in rows:
-        if None in row or None in row.values():
-            raise ValueError(f"line {rows.line_num} of its table has not one value for each column")
-        edges.append((row["source"].strip(), row["target"].strip(), float(row["length_km"])))
-    return source, edges, []
-
-
-def _read_graph(graph: nx.Graph) -> _Edges:
-    edges = [(str(a), str(b), float(data["length_km"])) for a, b, data in graph.edges(data=True) if "length_km" in data]
-    if len(edges) < graph.number_of_edges():
-        raise ValueError("every edge needs the attribute length_km")
-    return str(graph.graph.get("source", "")), edges, [str(node) for node in nx.isolates(graph)]
-
-
-def _read_graphml(path: Path) -> _Edges:
-    return _read_graph(nx.read_graphml(path))
-
-
-def _read_node_link(path: Path) -> _Edges:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return _read_graph(nx.node_link_graph(data, edges="edges" if "edges" in data else "links"))
-
-
-_READERS = {".csv": _read_csv, ".graphml": _read_graphml, ".json": _read_node_link}

@@ -6,13 +6,15 @@ on how many requests are drawn at a time.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import networkx as nx
 import numpy as np
 
 from fusion_rl.arrays import Floats, Ints, frozen
 from fusion_rl.config.scenarios import (
+    GravityPairs,
     MatrixPairs,
     NodeWeightPairs,
     ScenarioConfig,
@@ -20,6 +22,8 @@ from fusion_rl.config.scenarios import (
     UniformBandwidth,
     WeightedBandwidth,
 )
+from fusion_rl.config.times import DeterministicHolding, ExponentialHolding, LogNormalHolding
+from fusion_rl.domains.optical.arrivals import make_clock
 from fusion_rl.domains.optical.requests import Requests
 from fusion_rl.domains.optical.topology import Topology
 from fusion_rl.errors import TrafficError
@@ -60,9 +64,12 @@ def _shares(scenario: ScenarioConfig, slot_width_ghz: float) -> list[tuple[float
             ]
 
 
-def bandwidth_classes(scenarios: Sequence[ScenarioConfig], slot_width_ghz: float) -> BandwidthClasses:
-    """The distinct bandwidths of all scenarios, in ascending order."""
-    distinct = sorted({(g, s) for scenario in scenarios for g, s, _ in _shares(scenario, slot_width_ghz)})
+def bandwidth_classes(
+    scenarios: Sequence[ScenarioConfig], slot_width_ghz: float, others: Iterable[tuple[float, int]] = ()
+) -> BandwidthClasses:
+    """The distinct bandwidths of all scenarios, and others (Gb/s, width in slots or 0), in ascending order."""
+    drawn = {(gbps, slots) for scenario in scenarios for gbps, slots, _ in _shares(scenario, slot_width_ghz)}
+    distinct = sorted(drawn.union(others))
     return BandwidthClasses(
         gbps=np.array([gbps for gbps, _ in distinct], np.float64),
         slots=np.array([slots for _, slots in distinct], np.int32),
@@ -82,6 +89,11 @@ def _pair_weights(scenario: ScenarioConfig, topology: Topology) -> Floats | None
                 )
             per_node = np.array([by_name.get(node, 0.0) for node in topology.nodes])
             matrix = np.outer(per_node, per_node)
+            if isinstance(scenario.pairs, GravityPairs):
+                # relative to the longest distance: no power of a length in km gets out of hand
+                distance = _distances_km(topology)
+                np.fill_diagonal(distance, distance.max())
+                matrix = matrix * (distance / distance.max()) ** -scenario.pairs.distance_exponent
         case MatrixPairs(file=file):
             try:
                 matrix = np.loadtxt(file, delimiter=",", ndmin=2)
@@ -102,6 +114,12 @@ def _pair_weights(scenario: ScenarioConfig, topology: Topology) -> Floats | None
     return np.asarray(weights / weights.sum(), np.float64)
 
 
+def _distances_km(topology: Topology) -> Floats:
+    """Length of the shortest path between any two nodes, [N, N]."""
+    lengths = dict(nx.all_pairs_dijkstra_path_length(topology.graph, weight="length_km"))
+    return np.array([[lengths[source][target] for target in topology.nodes] for source in topology.nodes])
+
+
 class TrafficModel:
     """A scenario made ready to draw requests on one topology.
 
@@ -119,6 +137,9 @@ class TrafficModel:
         self, scenario: ScenarioConfig, topology: Topology, classes: BandwidthClasses, slot_width_ghz: float
     ) -> None:
         self.scenario = scenario
+        self.load_erlang = scenario.load_erlang
+        self.offered_erlang = scenario.offered_erlang
+        self.draw_holding = _holding_law(scenario)
         self.mean_gap = 1.0 / scenario.arrival_rate
         shares = _shares(scenario, slot_width_ghz)
         self.class_ids = np.array([classes.index(gbps, slots) for gbps, slots, _ in shares], np.int32)
@@ -130,6 +151,9 @@ class TrafficModel:
     def stream(self, *entropy: int) -> "Stream":
         """The requests that go with the scenario's seed and further seeds (run, lane, episode ...)."""
         return Stream(self, (self.scenario.seed, *entropy))
+
+    def require(self, lanes: Sequence[int], requests: int) -> None:
+        """Any run finds enough requests: a stream has no end. (A trace has one.)"""
 
 
 def _edges(shares: Floats) -> Floats | None:
@@ -143,28 +167,51 @@ def _draw(generator: np.random.Generator, edges: Floats | None, choices: int, co
     return np.searchsorted(edges, generator.random(count), side="right").astype(np.int32)
 
 
+def _holding_law(scenario: ScenarioConfig) -> Callable[[np.random.Generator, int], Floats]:
+    """The function that draws holding times: (generator, count) -> [count]."""
+    mean = scenario.mean_holding_time
+    match scenario.holding:
+        case ExponentialHolding() if scenario.holding_truncation == "none":
+            return lambda generator, count: generator.standard_exponential(count) * mean
+        case ExponentialHolding():
+            # Redrawing an exponential while it is >= 2 x its mean gives this law; its inverse takes one draw each.
+            return lambda generator, count: np.log1p(generator.random(count) * np.expm1(-2.0)) * -mean
+        case DeterministicHolding():
+            return lambda _, count: np.full(count, mean)
+        case LogNormalHolding(sigma=sigma):
+            return lambda generator, count: np.exp(generator.standard_normal(count) * sigma - sigma**2 / 2) * mean
+
+
+def traffic_key(entropy: tuple[int, ...]) -> int:
+    """The key of the requests that go with these seeds."""
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
 class Stream:
-    """One lane's requests, without end."""
+    """One lane's requests, without end.
+
+    Args:
+        model: what to draw.
+        entropy: the seeds.
+    """
 
     def __init__(self, model: TrafficModel, entropy: tuple[int, ...]) -> None:
         self.model = model
-        root = np.random.SeedSequence(entropy)
-        self._gaps, self._holdings, self._pairs, self._bandwidths = (
-            np.random.Generator(np.random.PCG64(child)) for child in root.spawn(4)
+        self._gaps, self._holdings, self._pairs, self._bandwidths, bursts = (
+            np.random.Generator(np.random.PCG64(child)) for child in np.random.SeedSequence(entropy).spawn(5)
         )
-        self._key = int(root.generate_state(1, np.uint64)[0] >> np.uint64(1))
+        self._clock = make_clock(model.scenario.arrivals, bursts)
+        self._key = traffic_key(entropy)
+        self._steady_time = 0.0  # the last arrival, had the rate been its mean at all times
         self._last_arrival = 0.0
         self._drawn = 0
 
     def take(self, count: int) -> Requests:
         """The next requests, as read-only arrays [count]."""
         model = self.model
-        gaps = self._gaps.standard_exponential(count) * model.mean_gap
-        gaps[0] += self._last_arrival
-        arrival = np.cumsum(gaps)
         requests = Requests(
-            arrival=frozen(arrival),
-            holding=frozen(self._draw_holding(count)),
+            arrival=frozen(self._draw_arrivals(count)),
+            holding=frozen(model.draw_holding(self._holdings, count)),
             pair=frozen(_draw(self._pairs, model._pair_edges, model.num_pairs, count)),
             bandwidth_class=frozen(
                 model.class_ids[_draw(self._bandwidths, model._class_edges, model.class_ids.size, count)]
@@ -172,17 +219,21 @@ class Stream:
             key=self._key,
             number=self._drawn,
         )
-        self._last_arrival = float(arrival[-1])
         self._drawn += count
         return requests
 
-    def _draw_holding(self, count: int) -> Floats:
-        mean = self.model.scenario.mean_holding_time
-        if self.model.scenario.holding_truncation == "none":
-            return self._holdings.standard_exponential(count) * mean
-        # Redrawing an exponential while it is >= 2 x its mean gives this law; its inverse takes one draw each.
-        holding: Floats = np.log1p(self._holdings.random(count) * np.expm1(-2.0)) * -mean
-        return holding
+    def _draw_arrivals(self, count: int) -> Floats:
+        gaps = self._gaps.standard_exponential(count) * self.model.mean_gap
+        gaps[0] += self._steady_time
+        steady = np.cumsum(gaps)
+        self._steady_time = float(steady[-1])
+        if self._clock is None:
+            return steady
+        arrival = self._clock(steady)
+        arrival[0] = max(arrival[0], self._last_arrival)
+        np.maximum.accumulate(arrival, out=arrival)  # rounding must not let time go backwards
+        self._last_arrival = float(arrival[-1])
+        return arrival
 
 
 def digest(requests: Requests) -> str:

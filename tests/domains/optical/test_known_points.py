@@ -5,12 +5,8 @@ slot, exponential holding times redrawn at 2 x their mean. Figures: XLRON 1.1.0 
 half-width of its 95 % interval. The means for 190, 210, 230 and 270 Erlang have three digits and no interval.
 """
 
-import csv
-import gzip
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,8 +16,8 @@ from fusion_rl.domains.optical import rollout
 from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.domains.optical.metrics import Estimate
 from fusion_rl.domains.optical.setting import prepare
+from fusion_rl.parity import candidates
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 FORMATS = [
     {"bits_per_s_per_hz": 4, "reach_km": 625},
     {"bits_per_s_per_hz": 3, "reach_km": 1250},
@@ -31,23 +27,13 @@ FORMATS = [
 PathsFile = Callable[[int, str], Path]
 
 
-def read_candidates(k_paths: int) -> Any:
-    if k_paths == 50:
-        return json.loads(gzip.decompress((GOLDEN / "nsfnet_candidates_k50.json.gz").read_bytes()))
-    return json.loads((GOLDEN / "nsfnet_candidates_k5.json").read_text())
-
-
 @pytest.fixture
 def paths_file(tmp_path: Path) -> PathsFile:
     """Writes the candidates of XLRON as the file that `network.paths_file` names."""
 
     def write(k_paths: int, order: str) -> Path:
         file = tmp_path / f"k{k_paths}-{order}.csv"
-        with file.open("w", newline="") as handle:
-            rows = csv.writer(handle)
-            rows.writerow(["source", "target", "nodes"])
-            for pair, candidates in read_candidates(k_paths)["orders"][order].items():
-                rows.writerows([*pair.split(">"), nodes] for nodes in candidates)
+        candidates.write(candidates.xlron_table(k_paths, order), file)
         return file
 
     return write
@@ -120,9 +106,9 @@ def test_our_own_candidates_block_within_6_percent_of_it(k_paths: int, order: st
 
 @pytest.mark.parametrize(("k_paths", "orders"), [(5, {"km", "hops", "hops-per-se"}), (50, {"hops-per-se"})])
 def test_the_published_candidates_are_complete(k_paths: int, orders: set[str]) -> None:
-    tables = read_candidates(k_paths)["orders"]
+    tables = candidates.xlron_orders(k_paths)
     assert set(tables) == orders
     pairs = {f"{source}>{target}" for source in range(1, 15) for target in range(1, 15) if source != target}
     for table in tables.values():
         assert set(table) == pairs
-        assert {len(set(candidates)) for candidates in table.values()} == {k_paths}
+        assert {len(set(paths)) for paths in table.values()} == {k_paths}

@@ -121,9 +121,9 @@ def test_the_mask_tells_exactly_what_can_be_served(setting: Setting, seed: int) 
         mask = simulator.masks()[0]
         request = request_at(simulator.request(0), 0)
         verdicts = []
-        for action in range(codec.count(world)):
+        for action in range(codec.count(world, 0)):
             copy = each(lane_state.view(simulator.state, 0), np.copy)
-            path, start = codec.decode(world, copy, request, action)
+            path, start = codec.decode(world, copy, request, action, 0)
             verdicts.append(orchestrator.handle_arrival(world, copy, request, path, start))
         served = [verdict == orchestrator.ACCEPTED for verdict in verdicts]
         assert orchestrator.REFUSED_DECISION not in verdicts

@@ -1,10 +1,12 @@
 """Topology files: what is written is what is read, and what cannot be used is one clear error."""
 
 import json
+import math
 import re
 from pathlib import Path
 
 import networkx as nx
+import numpy as np
 import pytest
 from hypothesis import given
 
@@ -106,6 +108,77 @@ def test_every_format_reads_what_was_written(tmp_path_factory: pytest.TempPathFa
         assert lengths(read) == expected
         assert set(read.nodes) == {node for edge in edges for node in edge[:2]}
     assert topology.read(str(files[0]), "shared").source == "from nowhere"
+
+
+SNDLIB = """<?xml version="1.0" encoding="UTF-8"?>
+<network xmlns="http://sndlib.zib.de/network" version="1.0">
+ <meta><origin>drawn for this test</origin></meta>
+ <networkStructure>
+  <nodes coordinatesType="geographical">
+   <node id="Quito"><coordinates><x>0.0</x><y>0.0</y></coordinates></node>
+   <node id="East"><coordinates><x>90.0</x><y>0.0</y></coordinates></node>
+   <node id="Pole"><coordinates><x>0.0</x><y>90.0</y></coordinates></node>
+  </nodes>
+  <links>
+   <link id="L1"><source>Quito</source><target>East</target></link>
+   <link id="L2"><source>East</source><target>Pole</target></link>
+   <link id="L3"><source>Pole</source><target>Quito</target><length>12000</length></link>
+  </links>
+ </networkStructure>
+</network>
+"""
+
+
+def test_sndlib_links_without_a_length_follow_the_great_circle(tmp_path: Path) -> None:
+    file = tmp_path / "corners.xml"
+    file.write_text(SNDLIB)
+    read = topology.read(str(file), "shared")
+    assert (read.source, read.nodes) == ("drawn for this test", ("Quito", "East", "Pole"))
+    quarter_km = 10_007.557  # of the circumference of a sphere with the Earth's mean radius, 6371.0088 km
+    expected = {("Quito", "East"): quarter_km, ("East", "Pole"): quarter_km, ("Pole", "Quito"): 12000.0}
+    assert lengths(read) == pytest.approx({frozenset(ends): km for ends, km in expected.items()}, rel=1e-6)
+    middle = math.cos(math.radians(45.0))  # a map is true at its middle latitude
+    assert read.places is not None
+    assert np.array(read.places) == pytest.approx(np.array([(0, 0), (90 * middle, 0), (0, 90)]))
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "said"),
+    [
+        ("geographical", "pixel", "link L1 has no length, and its ends no geographical coordinates"),
+        ("<target>Pole</target>", "<target>Plo</target>", "link L2 ends at 'Plo', which is no node"),
+        ("12000", "-5", "has length -5 km"),
+        ("12000", "nan", "has length nan km"),
+        ("<x>90.0</x>", "<x>east</x>", "east"),
+        ("networkStructure", "something", "no SNDlib network"),
+        ("</network>", "", "cannot be read"),
+    ],
+)
+def test_sndlib_xml_that_cannot_be_used_is_one_clear_error(tmp_path: Path, found: str, instead: str, said: str) -> None:
+    file = tmp_path / "bad.xml"
+    file.write_text(SNDLIB.replace(found, instead))
+    with pytest.raises(TopologyError, match=said) as caught:
+        topology.read(str(file), "shared")
+    assert "\n" not in str(caught.value)
+
+
+def test_places_are_kept_where_the_file_gives_all_of_them(tmp_path: Path) -> None:
+    graph = as_graph([("a", "b", 100.0), ("b", "c", 200.0)])
+    file = tmp_path / "placed.graphml"
+    for number, node in enumerate(graph):
+        graph.nodes[node].update(Longitude=float(number), Latitude=60.0)
+    nx.write_graphml(graph, file)
+    placed = topology.read(str(file), "shared")
+    assert placed.places is not None
+    assert np.array(placed.places) == pytest.approx(np.array([(0, 60), (0.5, 60), (1.0, 60)]))
+    del graph.nodes["b"]["Latitude"]
+    nx.write_graphml(graph, file)
+    assert topology.read(str(file), "shared").places is None
+    for number, node in enumerate(graph):
+        graph.nodes[node].update(x=number, y=3)
+    file = tmp_path / "placed.json"
+    file.write_text(json.dumps(nx.node_link_data(graph, edges="edges")))
+    assert topology.read(str(file), "shared").places == ((0, 3), (1, 3), (2, 3))
 
 
 def test_a_digest_tells_networks_apart(tmp_path: Path) -> None:

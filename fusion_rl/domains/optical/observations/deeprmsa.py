@@ -32,8 +32,8 @@ def layout(world: World) -> dict[str, int]:
 
 def limits(world: World) -> tuple[float, float]:
     """Lowest and highest value of any feature."""
-    widest = max(world.max_width, world.slots)
-    return -2.0, max((widest - 5.5) / 3.5, world.max_gbps / 100.0, 1.0)
+    needed, block = (world.max_width - 5.5) / 3.5, (world.slots - 4.0) / 4.0
+    return -2.0, max(needed, block, world.max_gbps / 100.0, 1.0)
 
 
 @kernel
