@@ -10,6 +10,9 @@ _HOME = {
     "load_config": ("fusion_rl.config.load", "load"),
     "ExperimentConfig": ("fusion_rl.config.experiment", "ExperimentConfig"),
     "FusionRLError": ("fusion_rl.errors", "FusionRLError"),
+    "GeneralSimEnv": ("fusion_rl.envs.legacy", "GeneralSimEnv"),
+    "ObservationAdapter": ("fusion_rl.envs.transfer", "ObservationAdapter"),
+    "create_environment": ("fusion_rl.envs.old_entry", "create_environment"),
     "create_sim_env": ("fusion_rl.envs.make", "create_sim_env"),
     "train": ("fusion_rl.training.run", "train"),
     "evaluate": ("fusion_rl.training.evaluate", "evaluate"),
@@ -18,7 +21,10 @@ _HOME = {
 if TYPE_CHECKING:
     from fusion_rl.config.experiment import ExperimentConfig as ExperimentConfig
     from fusion_rl.config.load import load as load_config
+    from fusion_rl.envs.legacy import GeneralSimEnv as GeneralSimEnv
     from fusion_rl.envs.make import create_sim_env as create_sim_env
+    from fusion_rl.envs.old_entry import create_environment as create_environment
+    from fusion_rl.envs.transfer import ObservationAdapter as ObservationAdapter
     from fusion_rl.errors import FusionRLError as FusionRLError
     from fusion_rl.training.evaluate import evaluate as evaluate
     from fusion_rl.training.run import train as train
@@ -26,7 +32,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ExperimentConfig",
     "FusionRLError",
+    "GeneralSimEnv",
+    "ObservationAdapter",
     "__version__",
+    "create_environment",
     "create_sim_env",
     "evaluate",
     "load_config",

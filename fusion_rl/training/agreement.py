@@ -48,7 +48,9 @@ def _through_vec_env(
 
 
 def _through_single_env(config: ExperimentConfig, setting: Any, agent: Agent, seed: int, requests: int) -> Decisions:
-    env = create_sim_env(config, setting=setting, seed=seed, scenario=0, warmup_requests=0, episode_requests=requests)
+    env = create_sim_env(
+        config, True, setting=setting, seed=seed, scenario=0, warmup_requests=0, episode_requests=requests
+    )
     decided = room_for(requests)
     observation, _ = env.reset()
     for t in range(requests):
