@@ -34,7 +34,7 @@ def train(
     name: options.Name = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train an agent, compare it with every heuristic on traffic it has not seen, and record the run."""
+    """Train an agent, compare it with the usual heuristics on traffic it has not seen, and record the run."""
     with one_line_warnings():
         resolved = options.resolve(
             experiment, network, scenarios, algorithm, reward, execution,

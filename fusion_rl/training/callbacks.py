@@ -38,37 +38,25 @@ class EpisodeBlocking(BaseCallback):
         return True
 
 
-class PeriodicEvaluation(BaseCallback):
-    """Evaluates the agent on held-out traffic while it learns.
+class Every(BaseCallback):
+    """Does something every so many training steps, as evaluating the agent or saving it.
 
     Args:
-        every: training steps between evaluations.
-        evaluate: evaluates the agent as it stands.
-        run: receives `evaluation/...` at the training step.
-        told: called with the training step and the evaluation.
+        steps: training steps between two times.
+        act: told the training step.
     """
 
-    def __init__(
-        self,
-        every: int,
-        evaluate: Callable[[], Evaluation],
-        run: RunLog,
-        told: Callable[[int, Evaluation], None],
-    ) -> None:
+    def __init__(self, steps: int, act: Callable[[int], None]) -> None:
         super().__init__()
-        self._every = every
-        self._evaluate = evaluate
-        self._run = run
-        self._told = told
-        self._next = every
+        self._steps = steps
+        self._act = act
+        self._next = steps
 
     def _on_step(self) -> bool:
         # Between updates the weights do not change, so the exact step within a rollout does not matter.
         if self.num_timesteps >= self._next:
-            self._next += self._every * (1 + (self.num_timesteps - self._next) // self._every)
-            evaluation = self._evaluate()
-            self._run.log_metrics(evaluation_metrics(evaluation), self.num_timesteps)
-            self._told(self.num_timesteps, evaluation)
+            self._next += self._steps * (1 + (self.num_timesteps - self._next) // self._steps)
+            self._act(self.num_timesteps)
         return True
 
 
@@ -81,27 +69,6 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
         "evaluation/bit_rate_blocking": bit_rate.mean,
         **{f"evaluation/{name}": value for name, value in evaluation.usage.items()},
     }
-
-
-class PeriodicCheckpoint(BaseCallback):
-    """Saves the agent while it learns.
-
-    Args:
-        every: training steps between checkpoints.
-        save: writes the agent as it stands; told the training step.
-    """
-
-    def __init__(self, every: int, save: Callable[[int], None]) -> None:
-        super().__init__()
-        self._every = every
-        self._save = save
-        self._next = every
-
-    def _on_step(self) -> bool:
-        if self.num_timesteps >= self._next:
-            self._next += self._every * (1 + (self.num_timesteps - self._next) // self._every)
-            self._save(self.num_timesteps)
-        return True
 
 
 class ProgressBar(BaseCallback):

@@ -38,7 +38,7 @@ class RunResult:
         checkpoint: the final one, a file.
         weights_sha256: of the policy's tensors in name order.
         evaluation: the trained policy's, greedy.
-        baselines: every heuristic on the same traffic.
+        baselines: the domain's baselines on the same traffic.
         parity_disagreements: requests that VecEnv, single environment and replay decided differently.
         model: address of the stored model.
         learning_curve: (training step, service blocking, half-width) of the evaluations in between.
@@ -175,13 +175,7 @@ def _learn(
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.logger import Logger
 
-    from fusion_rl.training.callbacks import (
-        EpisodeBlocking,
-        PeriodicCheckpoint,
-        PeriodicEvaluation,
-        ProgressBar,
-        RunLogWriter,
-    )
+    from fusion_rl.training.callbacks import EpisodeBlocking, Every, ProgressBar, RunLogWriter, evaluation_metrics
 
     execution = config.execution
     agent.set_logger(Logger(folder=None, output_formats=[RunLogWriter(run)]))
@@ -190,28 +184,24 @@ def _learn(
     callbacks: list[BaseCallback] = [EpisodeBlocking()]
     bar = ProgressBar(execution.timesteps, console) if execution.progress else None
 
-    def evaluate_now() -> Evaluation:
+    def evaluate_now(step: int) -> None:
         nonlocal evaluating
         started = time.perf_counter()
-        result = _evaluate(config, setting, agent, execution.eval_requests, execution.eval_lanes)
+        evaluation = _evaluate(config, setting, agent, execution.eval_requests, execution.eval_lanes)
         evaluating += time.perf_counter() - started
-        return result
-
-    def told(step: int, evaluation: Evaluation) -> None:
+        run.log_metrics(evaluation_metrics(evaluation), step)
         estimate = evaluation.service_blocking
         curve.append((step, estimate.mean, estimate.ci95))
         if bar is not None:
             bar.note(f"blocking {estimate}")
 
+    def save(step: int) -> None:
+        checkpoints.save(agent, config, _checkpoint_folder(config, run) / f"step-{step:09d}.zip")
+
     if execution.checkpoint_every:
-        folder = _checkpoint_folder(config, run)
-
-        def save(step: int) -> None:
-            checkpoints.save(agent, config, folder / f"step-{step:09d}.zip")
-
-        callbacks.append(PeriodicCheckpoint(execution.checkpoint_every, save))
+        callbacks.append(Every(execution.checkpoint_every, save))
     if execution.eval_every:
-        callbacks.append(PeriodicEvaluation(execution.eval_every, evaluate_now, run, told))
+        callbacks.append(Every(execution.eval_every, evaluate_now))
     if bar is not None:
         callbacks.append(bar)
     with ExitStack() as cleanup:
