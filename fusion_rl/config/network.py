@@ -1,21 +1,25 @@
 """The network concern: fibres, spectrum, modulation formats and candidate paths."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fusion_rl.config.base import Settings
+from fusion_rl.config.lightpaths import FormatChoice, GroomingConfig, Protection, Restoration, SlicingConfig
 
 Links = Literal["directed", "shared"]
 PathOrder = Literal["km", "hops", "hops-per-se"]
 
 
 class Format(Settings):
-    """A modulation format: what it carries, and how far."""
+    """A modulation format: what it carries, and how far or at which signal-to-noise ratio."""
 
     name: str | None = Field(default=None, description="name for people, as QPSK")
     bits_per_s_per_hz: float = Field(gt=0, description="spectral efficiency, bits/s/Hz")
     reach_km: float | None = Field(default=None, gt=0, description="longest path, km; null: any length")
+    required_snr_db: float | None = Field(
+        default=None, description="least signal-to-noise ratio, dB; needed where `transmission` is given"
+    )
 
 
 class NetworkConfig(Settings):
@@ -41,6 +45,21 @@ class NetworkConfig(Settings):
         description="order of the candidates: length, hops, or hops / spectral efficiency the length allows",
     )
     paths_file: str | None = Field(default=None, description="CSV of candidate paths to use in place of our own")
+    transmission: str | None = Field(default=None, description="tmp")
+    format_choice: FormatChoice = Field(
+        "by-reach",
+        description="by-reach: the most efficient format whose reach holds; by-snr: the most efficient one whose "
+        "required SNR is met on the spectrum at hand; by-action: the decision names it",
+    )
+    grooming: GroomingConfig | None = Field(default=None, description="ride on running lightpaths; null: never")
+    slicing: SlicingConfig | None = Field(default=None, description="split what fits nowhere whole; null: never")
+    protection: Protection = Field(
+        default="none", description="1+1: every request gets a second lightpath on a link-disjoint candidate path"
+    )
+    restoration: Restoration = Field(
+        default="candidate-paths",
+        description="what becomes of a lightpath whose link fails: moved to a candidate path with room, or dropped",
+    )
 
     @field_validator("reach_table")
     @classmethod
@@ -59,3 +78,18 @@ class NetworkConfig(Settings):
             if names.count(name) > 1:
                 raise ValueError(f"lists the format name '{name}' more than once")
         return formats
+
+    @model_validator(mode="after")
+    def _check_sharing(self) -> Self:
+        if self.protection != "none" and (self.slicing or self.grooming):
+            other = "slicing" if self.slicing else "grooming"
+            raise ValueError(
+                f"protection ({self.protection}) and {other} are both given: a protected request has two whole "
+                f"lightpaths of its own. Set protection to none or {other} to null"
+            )
+        if self.reach_table is None and self.format_choice != "by-reach":
+            raise ValueError(f"format_choice ({self.format_choice}) needs formats: reach_table is null")
+        by_action = self.grooming is not None and self.grooming.preference == "by-action"
+        if by_action and self.format_choice != "by-action":
+            raise ValueError("grooming.preference (by-action) needs format_choice: by-action, so that actions say both")
+        return self

@@ -19,6 +19,12 @@ class RewardConfig(Settings):
     efficiency_weight: float = Field(
         default=0.0, ge=0, description="weight of the term that favours allocations with few slot-hops"
     )
+    grooming_bonus: float = Field(
+        default=0.0, ge=0, description="paid for a request that rides on running lightpaths whole, in part for a part"
+    )
+    slicing_penalty: float = Field(
+        default=0.0, ge=0, description="taken for each lightpath beyond the first that a sliced request needs"
+    )
     parameters: dict[str, float | int | bool | str] = Field(
         default={}, description="parameters of a user's own function"
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, overload
 from pydantic import Field, RootModel, field_validator, model_validator
 
 from fusion_rl.config.base import Settings
+from fusion_rl.config.failures import Failures
 from fusion_rl.config.network import NetworkConfig
 from fusion_rl.config.times import Arrivals, ExponentialHolding, Holding, PoissonArrivals
 from fusion_rl.errors import UnknownNameError, nearest_hint
@@ -130,6 +131,7 @@ class ScenarioConfig(Settings):
         description="CSV or Parquet file of requests to replay in place of drawing them: their times, nodes and "
         "bandwidths are then the file's, and the load is what it offers",
     )
+    failures: Failures | None = Field(default=None, description="link failures; null: links never fail")
     requests_per_episode: int = Field(default=1000, ge=1, description="requests of a training episode")
     warmup_requests: int = Field(default=0, ge=0, description="requests served before counting starts")
     seed: int = Field(

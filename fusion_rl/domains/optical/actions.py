@@ -5,6 +5,11 @@
 | path | k | candidate path k, lowest start |
 | path-block:J | k J + j | candidate path k, start of its j-th lowest free block that is long enough |
 | path-start | k S + s | candidate path k, slot s on |
+| path-modulation | k M + m | candidate path k with its m-th format, lowest start |
+
+The first three leave the format to the network: by reach, or, where formats are chosen by SNR, the most efficient
+that has room. path-modulation names it, the most efficient first, in networks whose format_choice is by-action or
+by-snr; where grooming is by-action as well, each format is there twice: riding on running lightpaths first, and not.
 
 path-block is DeepRMSA's (X. Chen et al., Journal of Lightwave Technology 37(16), 2019).
 """
@@ -17,7 +22,9 @@ from fusion_rl.arrays import Bools
 from fusion_rl.catalog import Catalog
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
-from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_free, first_fit, is_free
+from fusion_rl.domains.optical.pipelines.demand import can_serve, on_route, rides_whole, slots_needed
+from fusion_rl.domains.optical.pipelines.qot import arrives
+from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_free, find_starts, first_fit, is_free
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
@@ -44,18 +51,9 @@ class ActionCodec:
 
 
 @kernel
-def path_and_width(world: World, request: Request, rank: int) -> tuple[int, int]:
-    """A request's candidate path by rank and the slots that it takes there; width 0 where it cannot be used."""
-    path = world.path_first[request.pair] + rank
-    if rank < 0 or path >= world.path_first[request.pair + 1]:
-        return NOWHERE, 0
-    return path, world.path_width[path, request.bandwidth_class]
-
-
-@kernel
 def decode_path(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
     """Action k: candidate path k of the pair, lowest start."""
-    path, width = path_and_width(world, request, action)
+    path, width = on_route(world, lane, request, action)
     if width == 0:
         return NOWHERE, NOWHERE
     return path, first_fit(world, lane, path, width)
@@ -65,14 +63,14 @@ def decode_path(world: World, lane: Lane, request: Request, action: int, paramet
 def mask_path(world: World, lane: Lane, request: Request, parameter: int, row: Bools) -> None:
     """Paths with room."""
     for rank in range(row.size):
-        path, width = path_and_width(world, request, rank)
-        row[rank] = width > 0 and first_fit(world, lane, path, width) != NOWHERE
+        path, width = on_route(world, lane, request, rank)
+        row[rank] = can_serve(world, lane, request, path, width)
 
 
 @kernel
 def decode_path_block(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
     """Action k J + j: candidate path k, start of its j-th lowest block that is long enough; `parameter` is J."""
-    path, width = path_and_width(world, request, action // parameter)
+    path, width = on_route(world, lane, request, action // parameter)
     if width == 0:
         return NOWHERE, NOWHERE
     find_free(world, lane, path)
@@ -80,7 +78,9 @@ def decode_path_block(world: World, lane: Lane, request: Request, action: int, p
     start = bitmap.next_set(lane.free, 0)
     for _ in range(action % parameter):
         start = bitmap.next_set(lane.free, bitmap.next_clear(lane.free, start))
-    return path, start if start < world.slots else NOWHERE
+    if start >= world.slots or not arrives(world, lane, path, start, width):
+        return NOWHERE, NOWHERE
+    return path, start
 
 
 @kernel
@@ -88,14 +88,14 @@ def mask_path_block(world: World, lane: Lane, request: Request, parameter: int, 
     """The blocks that there are, path by path."""
     row[:] = False
     for rank in range(row.size // parameter):
-        path, width = path_and_width(world, request, rank)
+        path, width = on_route(world, lane, request, rank)
         if width > 0:
             find_free(world, lane, path)
             bitmap.keep_run_starts(lane.free, width)
             start = bitmap.next_set(lane.free, 0)
             block = 0
             while start < world.slots and block < parameter:
-                row[rank * parameter + block] = True
+                row[rank * parameter + block] = arrives(world, lane, path, start, width)
                 block += 1
                 start = bitmap.next_set(lane.free, bitmap.next_clear(lane.free, start))
 
@@ -103,9 +103,9 @@ def mask_path_block(world: World, lane: Lane, request: Request, parameter: int, 
 @kernel
 def decode_path_start(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
     """Action k S + s: candidate path k from slot s on."""
-    path, width = path_and_width(world, request, action // world.slots)
+    path, width = on_route(world, lane, request, action // world.slots)
     start = action % world.slots
-    if width == 0 or not is_free(world, lane, path, start, width):
+    if width == 0 or not is_free(world, lane, path, start, width) or not arrives(world, lane, path, start, width):
         return NOWHERE, NOWHERE
     return path, start
 
@@ -115,14 +115,36 @@ def mask_path_start(world: World, lane: Lane, request: Request, parameter: int, 
     """Every start that fits."""
     row[:] = False
     for rank in range(row.size // world.slots):
-        path, width = path_and_width(world, request, rank)
+        path, width = on_route(world, lane, request, rank)
         if width > 0:
-            find_free(world, lane, path)
-            bitmap.keep_run_starts(lane.free, width)
+            find_starts(world, lane, path, width)
             start = bitmap.next_set(lane.free, 0)
             while start < world.slots:
                 row[rank * world.slots + start] = True
                 start = bitmap.next_set(lane.free, start + 1)
+
+
+@kernel
+def decode_path_modulation(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
+    """Action k M + m: candidate path k with format m, lowest start."""
+    path = world.path_first[request.pair] + action
+    if path >= world.path_first[request.pair + 1]:
+        return NOWHERE, NOWHERE
+    if rides_whole(world, request, path):
+        return path, 0
+    width = slots_needed(world, lane, request, path)
+    if width == 0:
+        return NOWHERE, NOWHERE
+    return path, first_fit(world, lane, path, width)
+
+
+@kernel
+def mask_path_modulation(world: World, lane: Lane, request: Request, parameter: int, row: Bools) -> None:
+    """Paths and formats with room."""
+    row[:] = False
+    first = world.path_first[request.pair]
+    for path in range(first, world.path_first[request.pair + 1]):
+        row[path - first] = can_serve(world, lane, request, path, slots_needed(world, lane, request, path))
 
 
 CODECS: Catalog[ActionCodec] = Catalog("action codec")
@@ -133,6 +155,10 @@ CODECS.register(
 )
 CODECS.register(
     "path-start", ActionCodec(lambda world, _: world.max_paths * world.slots, decode_path_start, mask_path_start)
+)
+CODECS.register(
+    "path-modulation",
+    ActionCodec(lambda world, _: world.max_paths * world.formats, decode_path_modulation, mask_path_modulation),
 )
 
 

@@ -12,8 +12,9 @@ Two habits of Numba's cache would hurt here, and this module mends both:
 import hashlib
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numba
 from numba.core import config as numba_config
@@ -35,14 +36,29 @@ if "NUMBA_CACHE_DIR" not in os.environ:
     )
 
 
-def kernel(function: F) -> F:
+@overload
+def kernel(function: F) -> F: ...
+
+
+@overload
+def kernel(*, inline: bool) -> Callable[[F], F]: ...
+
+
+def kernel(function: F | None = None, *, inline: bool = True) -> F | Callable[[F], F]:
     """Compile a function of arrays and numbers to machine code, cached on disk, free of the GIL.
 
     Kernels pass tuples of some twenty arrays to each other and allocate nothing. Inlining them spares pushing
     those tuples at each call, and leaving Numba's reference counting out (`_nrt`) spares two atomic
     operations for each array and call: together ten times the speed. The caller holds the arrays meanwhile.
+    `inline=False` is for long kernels that few requests need: compiling them into every caller takes minutes.
     """
-    options: Any = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": True, "_nrt": False}
+    if function is None:
+        return partial(_compiled, inline=inline)  # type: ignore[return-value]
+    return _compiled(function, inline)
+
+
+def _compiled(function: F, inline: bool) -> F:
+    options: Any = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": inline, "_nrt": False}
     compiled: Any = numba.njit(**options)(function)
     if hasattr(compiled, "_set_uuid"):  # absent under NUMBA_DISABLE_JIT=1, where the function comes back as it was
         compiled._set_uuid(f"{function.__module__}.{function.__qualname__}")

@@ -1,4 +1,4 @@
-"""Modulation formats by reach: path length -> spectral efficiency -> slots that a request takes."""
+"""Modulation formats: which ones a route may use, and path length -> spectral efficiency -> slots of a request."""
 
 from collections.abc import Sequence
 
@@ -28,6 +28,44 @@ def best_efficiency(reach_table: Sequence[Format] | None, length_km: Floats) -> 
         reaches = length_km <= (np.inf if form.reach_km is None else form.reach_km)
         best = np.where(reaches, np.maximum(best, form.bits_per_s_per_hz), best)
     return best
+
+
+def formats_of(network: NetworkConfig) -> list[Format | None]:
+    """What each route is listed as: once where the reach decides (None), else once for each format, best first.
+
+    Where actions say whether to groom, each format is there twice: riding on running lightpaths first, and not.
+    """
+    if network.format_choice == "by-reach" or network.reach_table is None:
+        return [None]
+    formats = sorted(network.reach_table, key=lambda form: -form.bits_per_s_per_hz)
+    copies = 2 if network.grooming is not None and network.grooming.preference == "by-action" else 1
+    return [form for form in formats for _ in range(copies)]
+
+
+def of_candidates(network: NetworkConfig, formats: Sequence[Format | None], length_km: Floats) -> tuple[Floats, Floats]:
+    """Spectral efficiency and required SNR of each candidate.
+
+    Args:
+        network: the settings.
+        formats: what each route is listed as; see `formats_of`.
+        length_km: of the candidates, [P]: each route once for each format.
+
+    Returns:
+        bits/s/Hz, 0 where the format does not reach, and dB, -inf where none is required; both [P].
+    """
+    if formats == [None]:
+        efficiency = best_efficiency(network.reach_table, length_km)
+        required = {f.bits_per_s_per_hz: f.required_snr_db for f in network.reach_table or ()}
+        given = [required.get(value) for value in efficiency.tolist()]
+        return efficiency, np.array([-np.inf if snr_db is None else snr_db for snr_db in given])
+    rows = [form for form in formats if form is not None]
+    times = length_km.size // len(rows)
+    efficiency = np.tile([form.bits_per_s_per_hz for form in rows], times)
+    if network.format_choice == "by-action":
+        reach_km = np.tile([np.inf if form.reach_km is None else form.reach_km for form in rows], times)
+        efficiency = np.where(length_km <= reach_km, efficiency, 0.0)
+    required_db = [-np.inf if form.required_snr_db is None else form.required_snr_db for form in rows]
+    return efficiency, np.tile(required_db, times)
 
 
 def slots_needed(network: NetworkConfig, efficiency: Floats, classes: BandwidthClasses) -> Ints:

@@ -184,6 +184,23 @@ def _rows(file: Path) -> list[tuple[str, dict[str, str]]]:
     return rows
 
 
+def repeated(candidates: CandidatePaths, times: int) -> CandidatePaths:
+    """The same candidates, each listed so many times in a row (once for each format, say)."""
+    if times == 1:
+        return candidates
+    hops = np.repeat(np.diff(candidates.link_first), times)
+    links = np.split(candidates.path_links, candidates.link_first[1:-1])
+    return CandidatePaths(
+        pair_source=candidates.pair_source,
+        pair_target=candidates.pair_target,
+        path_first=candidates.path_first * np.int32(times),
+        link_first=np.cumsum([0, *hops], dtype=np.int32),
+        path_links=np.concatenate([part for part in links for _ in range(times)]),
+        length_km=np.repeat(candidates.length_km, times),
+        nodes=tuple(path for path in candidates.nodes for _ in range(times)),
+    )
+
+
 def numbered(lists: list[list[NodePath]], topology: Topology) -> CandidatePaths:
     """Candidates from lists of node paths, one list a pair in the topology's order of pairs."""
     paths = [path for candidates in lists for path in candidates]

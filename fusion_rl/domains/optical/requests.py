@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from fusion_rl.arrays import Floats, Ints
+from fusion_rl.domains.optical.failures import Events
 from fusion_rl.domains.optical.jit import kernel
 
 
@@ -15,6 +16,7 @@ class Requests(NamedTuple):
     bandwidth_class: Ints  # [T]
     key: int  # with a request's number, the seed of what a random policy draws for it
     number: int  # number of the first request since the lane was reset
+    events: Events | None = None  # failures up to the last arrival; None where links never fail
 
 
 class Request(NamedTuple):
@@ -26,6 +28,7 @@ class Request(NamedTuple):
     bandwidth_class: int
     key: int
     number: int
+    mbps: int  # what is left after grooming, Mb/s; -1 where the network has no rules for lightpaths
 
 
 @kernel
@@ -38,4 +41,5 @@ def request_at(requests: Requests, t: int) -> Request:
         int(requests.bandwidth_class[t]),
         requests.key,
         requests.number + t,
+        -1,
     )

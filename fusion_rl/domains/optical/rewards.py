@@ -33,12 +33,15 @@ def service(config: RewardConfig, world: World) -> RewardFunction:
 
     With `bandwidth_weighted`, both count in proportion to the request's bandwidth, 1 for the largest.
     `efficiency_weight` adds, for a served request, that weight times its resource efficiency: Gb/s carried for
-    each GHz and hop that it takes, as a share of the most that the formats allow, in (0, 1].
+    each GHz and hop that it takes, as a share of the most that the formats allow, in (0, 1]. `grooming_bonus` adds
+    that much times the share of the request that rides on lightpaths which ran before; `slicing_penalty` takes that
+    much for each lightpath beyond the first that a sliced request needs.
     """
     if config.parameters:
         raise ConfigError(f"reward 'service' has no parameters {sorted(config.parameters)}; set its own fields")
     best = float(world.path_efficiency.max()) or 1.0
     slot_ghz = world.slot_width_ghz
+    own_lightpaths = 2 if world.rules is not None and world.rules.protected else 1
 
     def reward(outcome: Outcome) -> Floats32:
         served = outcome.verdict == ACCEPTED
@@ -46,8 +49,14 @@ def service(config: RewardConfig, world: World) -> RewardFunction:
         if config.bandwidth_weighted:
             value = value * (outcome.gbps / world.max_gbps)
         if config.efficiency_weight:
-            taken_ghz = np.maximum(outcome.width * outcome.hops, 1) * slot_ghz
-            value = value + served * config.efficiency_weight * outcome.gbps / (taken_ghz * best)
+            lit = outcome.slot_hops > 0  # a request that rides on running lightpaths takes nothing: 1
+            taken_ghz = np.maximum(outcome.slot_hops, 1) * slot_ghz
+            share = (outcome.gbps - outcome.groomed_gbps) / (taken_ghz * best)
+            value = value + served * config.efficiency_weight * np.where(lit, share, 1.0)
+        if config.grooming_bonus:
+            value = value + config.grooming_bonus * outcome.groomed_gbps / outcome.gbps
+        if config.slicing_penalty:
+            value = value - config.slicing_penalty * np.maximum(outcome.lightpaths - own_lightpaths, 0)
         return value.astype(np.float32)
 
     return reward

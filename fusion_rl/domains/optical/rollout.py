@@ -159,6 +159,7 @@ def serve(
     # A plain Python policy cannot be called from machine code, so the loop around it is run as Python too.
     rollout = orchestrator.rollout if hasattr(policy, "py_func") else _python(orchestrator.rollout)
     done = 0
+    state = lane_state.put_events(state, b, requests.events)
     while True:
         lane = lane_state.view(state, b)
         done = rollout(world, lane, requests, policy, options, done, requests.arrival.size, out)

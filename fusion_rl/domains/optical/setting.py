@@ -58,7 +58,7 @@ def prepare(network: NetworkConfig, scenarios: Iterable[ScenarioConfig]) -> Sett
     """Read the topology, find the candidate paths, and check that the scenarios fit the network.
 
     Raises:
-        TopologyError, TrafficError, UnknownNameError: what was given cannot be simulated.
+        ConfigError, TopologyError, TrafficError, UnknownNameError: what was given cannot be simulated.
     """
     scenarios = tuple(scenarios)
     read = topology.read(network.topology, network.links)
@@ -75,18 +75,19 @@ def prepare(network: NetworkConfig, scenarios: Iterable[ScenarioConfig]) -> Sett
     }
     classes = traffic.bandwidth_classes(scenarios, network.slot_width_ghz, others)
     models = tuple(
-        traces.TraceModel(scenario, replayed[scenario.name], classes)
+        traces.TraceModel(scenario, replayed[scenario.name], classes, read)
         if scenario.name in replayed
         else traffic.TrafficModel(scenario, read, classes, network.slot_width_ghz)
         for scenario in scenarios
     )
-    candidates = paths.find(network, read)
+    fail = any(scenario.failures is not None for scenario in scenarios)
+    candidates, built = world.build(network, read, paths.find(network, read), classes, fail)
     return Setting(
         network=network,
         scenarios=scenarios,
         topology=read,
         candidates=candidates,
         classes=classes,
-        world=world.build(network, read, candidates, classes),
+        world=built,
         models=models,
     )

@@ -16,7 +16,7 @@ from fusion_rl.domains.optical.metrics import Gauge
 from fusion_rl.domains.optical.observations import OBSERVATIONS
 from fusion_rl.domains.optical.pipelines import batch
 from fusion_rl.domains.optical.pipelines.batch import Outcome, View, Window
-from fusion_rl.domains.optical.pipelines.orchestrator import room_for
+from fusion_rl.domains.optical.pipelines.orchestrator import after_grooming, room_for
 from fusion_rl.domains.optical.requests import Requests, request_at
 from fusion_rl.domains.optical.rewards import REWARDS
 from fusion_rl.domains.optical.rollout import mean_fragmentation, serve
@@ -173,9 +173,9 @@ class OpticalSimulator:
         )
 
     def plan(self, lane: int, action: int) -> tuple[int, int]:
-        """What an action would do on one lane: (path, start), start -1 where it cannot be served."""
-        request = request_at(self.request(lane), 0)
+        """What an action would do on one lane: (path, start), start -1 where it takes no spectrum."""
         view, codec = lane_state.view(self._state, lane), self._codec
+        request = after_grooming(self.setting.world, view, request_at(self.request(lane), 0))
         path, start = codec.decode(self.setting.world, view, request, action, codec.parameter)
         return int(path), int(start)
 
@@ -233,6 +233,7 @@ class OpticalSimulator:
         window.holding[b, at:] = requests.holding
         window.pair[b, at:] = requests.pair
         window.bandwidth_class[b, at:] = requests.bandwidth_class
+        self._state = lane_state.put_events(self._state, b, requests.events)
         window.key[b] = requests.key
         window.number[b] = requests.number - at
         window.cursor[b] = 0
@@ -279,4 +280,8 @@ def _empty_outcome(lanes: int) -> Outcome:
         width=np.zeros(lanes, np.int32),
         hops=np.zeros(lanes, np.int32),
         gbps=np.zeros(lanes),
+        groomed_gbps=np.zeros(lanes),
+        lightpaths=np.zeros(lanes, np.int32),
+        slot_hops=np.zeros(lanes, np.int32),
+        snr_db=np.full(lanes, np.nan),
     )

@@ -11,7 +11,9 @@ import numpy as np
 
 from fusion_rl.arrays import Floats, Ints, frozen
 from fusion_rl.config.scenarios import ScenarioConfig
+from fusion_rl.domains.optical.failures import failures_of
 from fusion_rl.domains.optical.requests import Requests
+from fusion_rl.domains.optical.topology import Topology
 from fusion_rl.domains.optical.traffic import BandwidthClasses, traffic_key
 from fusion_rl.errors import TrafficError
 
@@ -52,10 +54,13 @@ class TraceModel:
         scenario: which names the trace.
         trace: its requests.
         classes: the bandwidth classes of the world, which contain the trace's.
+        topology: whose links may fail.
     """
 
-    def __init__(self, scenario: ScenarioConfig, trace: Trace, classes: BandwidthClasses) -> None:
+    def __init__(self, scenario: ScenarioConfig, trace: Trace, classes: BandwidthClasses, topology: Topology) -> None:
         self.scenario = scenario
+        self.topology = topology
+        failures_of(scenario, topology, ())  # a schedule that names no edge fails here
         self.trace = trace
         self.load_erlang = self.offered_erlang = trace.offered_erlang
         distinct, which = np.unique(np.column_stack([trace.gbps, trace.slots]), axis=0, return_inverse=True)
@@ -105,6 +110,7 @@ class TraceStream:
         self._first, self._end = model.trace.lane_first[lane : lane + 2].tolist()
         self._key = traffic_key(entropy)
         self._drawn = 0
+        self._failures = failures_of(model.scenario, model.topology, entropy)
 
     def take(self, count: int) -> Requests:
         """The next requests, as read-only arrays [count].
@@ -121,6 +127,7 @@ class TraceStream:
             bandwidth_class=frozen(self.model.bandwidth_class[rows]),
             key=self._key,
             number=self._drawn,
+            events=None if self._failures is None else self._failures.until(float(trace.arrival[rows[-1]])),
         )
         self._drawn += count
         return requests

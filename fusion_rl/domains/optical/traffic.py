@@ -24,6 +24,7 @@ from fusion_rl.config.scenarios import (
 )
 from fusion_rl.config.times import DeterministicHolding, ExponentialHolding, LogNormalHolding
 from fusion_rl.domains.optical.arrivals import make_clock
+from fusion_rl.domains.optical.failures import failures_of
 from fusion_rl.domains.optical.requests import Requests
 from fusion_rl.domains.optical.topology import Topology
 from fusion_rl.errors import TrafficError
@@ -137,6 +138,8 @@ class TrafficModel:
         self, scenario: ScenarioConfig, topology: Topology, classes: BandwidthClasses, slot_width_ghz: float
     ) -> None:
         self.scenario = scenario
+        self.topology = topology
+        failures_of(scenario, topology, ())  # a schedule that names no edge fails here
         self.load_erlang = scenario.load_erlang
         self.offered_erlang = scenario.offered_erlang
         self.draw_holding = _holding_law(scenario)
@@ -205,12 +208,14 @@ class Stream:
         self._steady_time = 0.0  # the last arrival, had the rate been its mean at all times
         self._last_arrival = 0.0
         self._drawn = 0
+        self._failures = failures_of(model.scenario, model.topology, entropy)
 
     def take(self, count: int) -> Requests:
         """The next requests, as read-only arrays [count]."""
         model = self.model
+        arrival = self._draw_arrivals(count)
         requests = Requests(
-            arrival=frozen(self._draw_arrivals(count)),
+            arrival=frozen(arrival),
             holding=frozen(model.draw_holding(self._holdings, count)),
             pair=frozen(_draw(self._pairs, model._pair_edges, model.num_pairs, count)),
             bandwidth_class=frozen(
@@ -218,6 +223,7 @@ class Stream:
             ),
             key=self._key,
             number=self._drawn,
+            events=None if self._failures is None else self._failures.until(float(arrival[-1])),
         )
         self._drawn += count
         return requests

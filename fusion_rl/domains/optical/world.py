@@ -6,24 +6,28 @@ import numpy as np
 
 from fusion_rl.arrays import Floats, Floats32, Ints, Words, frozen
 from fusion_rl.config.network import NetworkConfig
-from fusion_rl.domains.optical import modulation
+from fusion_rl.domains.optical import modulation, paths, rules, transmission
 from fusion_rl.domains.optical.paths import CandidatePaths
 from fusion_rl.domains.optical.pipelines.bitmap import WORD_BITS
+from fusion_rl.domains.optical.rules import Rules
 from fusion_rl.domains.optical.topology import Topology
 from fusion_rl.domains.optical.traffic import BandwidthClasses
+from fusion_rl.domains.optical.transmission import Transmission
 
 
 class World(NamedTuple):
     """A network with its candidate paths and the bandwidth classes that its requests can have.
 
     The candidate paths of pair r are path_first[r] .. path_first[r + 1] - 1, best first; the links of path p
-    are path_links[link_first[p]] .. path_links[link_first[p + 1] - 1], from source to destination.
+    are path_links[link_first[p]] .. path_links[link_first[p + 1] - 1], from source to destination. Where formats
+    are chosen request by request, each route is listed once for each format, the most efficient first.
     """
 
     slots: int
     slot_width_ghz: float
     num_nodes: int
-    max_paths: int  # K
+    max_paths: int  # K, routes of a pair
+    formats: int  # candidates of each route, one after the other; 1 where the reach decides
     pair_source: Ints  # [R] node index
     pair_target: Ints  # [R]
     path_first: Ints  # [R + 1]
@@ -40,12 +44,45 @@ class World(NamedTuple):
     max_hops: int
     max_length_km: float
     max_gbps: float
+    rules: Rules | None  # how lightpaths are shared, split and protected; None: each service has its own
+    transmission: Transmission | None  # the physics of the links; None: the reach says all
 
 
-def build(network: NetworkConfig, topology: Topology, candidates: CandidatePaths, classes: BandwidthClasses) -> World:
-    """The world of a network whose requests have the given bandwidth classes."""
-    efficiency = modulation.best_efficiency(network.reach_table, candidates.length_km)
-    return assemble(
+def build(
+    network: NetworkConfig,
+    topology: Topology,
+    routes: CandidatePaths,
+    classes: BandwidthClasses,
+    failures: bool = False,
+) -> tuple[CandidatePaths, World]:
+    """The world of a network whose requests have the given bandwidth classes, and its candidate paths.
+
+    Args:
+        network: the settings.
+        topology: nodes and links.
+        routes: the routes of every pair; they are the candidates where the reach decides on the format.
+        classes: the bandwidths that requests can have.
+        failures: whether links can fail.
+
+    Raises:
+        ConfigError, TopologyError: the settings do not go together.
+    """
+    formats = modulation.formats_of(network)
+    candidates = paths.repeated(routes, len(formats))
+    efficiency, required_snr_db = modulation.of_candidates(network, formats, candidates.length_km)
+    lengths_km = np.array([link.length_km for link in topology.links])
+    physics = None
+    if network.transmission is not None:
+        physics = transmission.prepare(
+            network.transmission,
+            slots=network.slots,
+            slot_width_ghz=network.slot_width_ghz,
+            guard_slots=network.guard_slots,
+            link_length_km=lengths_km,
+            required_snr_db=required_snr_db,
+        )
+    ruled = rules.needed(network, failures)
+    return candidates, assemble(
         slots=network.slots,
         slot_width_ghz=network.slot_width_ghz,
         num_nodes=len(topology.nodes),
@@ -53,7 +90,10 @@ def build(network: NetworkConfig, topology: Topology, candidates: CandidatePaths
         efficiency=efficiency,
         width=modulation.slots_needed(network, efficiency, classes),
         class_gbps=classes.gbps,
-        link_length_km=np.array([link.length_km for link in topology.links]),
+        link_length_km=lengths_km,
+        formats=len(formats),
+        rules=rules.build(network, candidates, classes, efficiency, len(topology.edges)) if ruled else None,
+        transmission=physics,
     )
 
 
@@ -67,6 +107,9 @@ def assemble(
     width: Ints,
     class_gbps: Floats,
     link_length_km: Floats,
+    formats: int = 1,
+    rules: Rules | None = None,
+    transmission: Transmission | None = None,
 ) -> World:
     """A world from its parts.
 
@@ -79,6 +122,9 @@ def assemble(
         width: slots that a class takes on a path, guard slots included; 0 where it cannot be used, [P, C].
         class_gbps: [C].
         link_length_km: [L].
+        formats: candidates that each route is listed as, as the action codecs and observations see it.
+        rules: how lightpaths are shared.
+        transmission: the physics of the links.
     """
     beyond = np.zeros(-(-slots // WORD_BITS), np.uint64)
     if slots % WORD_BITS:
@@ -87,7 +133,8 @@ def assemble(
         slots=slots,
         slot_width_ghz=slot_width_ghz,
         num_nodes=num_nodes,
-        max_paths=int(np.diff(candidates.path_first).max()),
+        max_paths=int(np.diff(candidates.path_first).max()) // formats,
+        formats=formats,
         pair_source=frozen(candidates.pair_source),
         pair_target=frozen(candidates.pair_target),
         path_first=frozen(candidates.path_first),
@@ -104,4 +151,6 @@ def assemble(
         max_hops=int(np.diff(candidates.link_first).max()),
         max_length_km=float(candidates.length_km.max()),
         max_gbps=float(class_gbps.max()),
+        rules=rules,
+        transmission=transmission,
     )

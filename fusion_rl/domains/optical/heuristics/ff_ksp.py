@@ -1,6 +1,7 @@
 """FF-KSP: the lowest start over all candidate paths."""
 
 from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.pipelines.demand import slots_needed
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, first_fit
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
@@ -13,7 +14,7 @@ def ff_ksp(world: World, lane: Lane, request: Request, options: int) -> tuple[in
     best_path = NOWHERE
     best_start = NOWHERE
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
+        width = slots_needed(world, lane, request, path)
         if width > 0:
             start = first_fit(world, lane, path, width)
             if start != NOWHERE and (best_start == NOWHERE or start < best_start):

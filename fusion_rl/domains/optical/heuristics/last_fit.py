@@ -6,7 +6,8 @@ elastic optical networks: a tutorial, IEEE Communications Surveys & Tutorials 17
 
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
-from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_free
+from fusion_rl.domains.optical.pipelines.demand import slots_needed
+from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_starts
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
@@ -16,10 +17,9 @@ from fusion_rl.domains.optical.world import World
 def last_fit(world: World, lane: Lane, request: Request, options: int) -> tuple[int, int]:
     """Take the first candidate path that has a free block, and its highest start."""
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
+        width = slots_needed(world, lane, request, path)
         if width > 0:
-            find_free(world, lane, path)
-            bitmap.keep_run_starts(lane.free, width)
+            find_starts(world, lane, path, width)
             last = NOWHERE
             start = bitmap.next_set(lane.free, 0)
             while start < world.slots:

@@ -1,6 +1,7 @@
 """Least-congested path: the candidate path whose busiest link is the least busy, lowest start."""
 
 from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.pipelines.demand import slots_needed
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, busiest_link_slots, first_fit
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
@@ -17,7 +18,7 @@ def least_congested(world: World, lane: Lane, request: Request, options: int) ->
     best_start = NOWHERE
     least_used = world.slots + 1
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
+        width = slots_needed(world, lane, request, path)
         if width > 0:
             used = busiest_link_slots(world, lane, path)
             if used < least_used:

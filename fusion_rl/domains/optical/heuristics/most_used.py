@@ -10,7 +10,8 @@ import numpy as np
 from fusion_rl.arrays import Ints, Words
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
-from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_free
+from fusion_rl.domains.optical.pipelines.demand import slots_needed
+from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_starts
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
@@ -48,10 +49,9 @@ def most_used_of(world: World, starts: Words, links_using: Ints) -> int:
 def most_used(world: World, lane: Lane, request: Request, options: Ints) -> tuple[int, int]:
     """Take the first candidate path that has a free block, and its most-used start."""
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
+        width = slots_needed(world, lane, request, path)
         if width > 0:
-            find_free(world, lane, path)
-            bitmap.keep_run_starts(lane.free, width)
+            find_starts(world, lane, path, width)
             if bitmap.next_set(lane.free, 0) < world.slots:
                 count_links(world, lane, options)
                 return path, most_used_of(world, lane.free, options)

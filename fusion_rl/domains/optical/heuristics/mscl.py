@@ -19,7 +19,8 @@ import numpy as np
 from fusion_rl.arrays import Ints, Ints64, Words
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
-from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_free
+from fusion_rl.domains.optical.pipelines.demand import slots_needed
+from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_starts
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
@@ -44,7 +45,12 @@ class Capacities(NamedTuple):
 def prepare(world: World) -> Capacities:
     """Room for one lane, with every route's row to be made on first use."""
     pairs, slots = world.pair_source.size, world.slots
-    routes = world.path_first[:-1]
+    # Where a route is listed once for each format, the first that reaches is what its requests would use.
+    reaches = world.path_width.any(axis=1)
+    routes = [
+        first + int(reaches[first:last].argmax())
+        for first, last in zip(world.path_first[:-1].tolist(), world.path_first[1:].tolist(), strict=True)
+    ]
     by_link: list[list[int]] = [[] for _ in range(world.link_length_km.size)]
     for route, path in enumerate(routes):
         for link in world.path_links[world.link_first[path] : world.link_first[path + 1]]:
@@ -147,8 +153,7 @@ def score_starts(world: World, lane: Lane, capacities: Capacities, path: int, wi
 @kernel
 def best_start(world: World, lane: Lane, capacities: Capacities, path: int, width: int, before: int) -> tuple[int, int]:
     """The start of least loss on a path and that loss; (NOWHERE, 0) if there is no room."""
-    find_free(world, lane, path)
-    bitmap.keep_run_starts(lane.free, width)
+    find_starts(world, lane, path, width)
     start = bitmap.next_set(lane.free, 0)
     if start >= world.slots:
         return NOWHERE, 0
@@ -167,7 +172,7 @@ def mscl(world: World, lane: Lane, request: Request, options: Capacities) -> tup
     before = options.paths_scored[0]
     best_path, best, least = NOWHERE, NOWHERE, 0
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
+        width = slots_needed(world, lane, request, path)
         if width > 0:
             start, loss = best_start(world, lane, options, path, width, before)
             if start != NOWHERE and (best == NOWHERE or loss < least):
@@ -180,7 +185,7 @@ def mscl_first_path(world: World, lane: Lane, request: Request, options: Capacit
     """Take the first candidate path with room, at its start of least loss."""
     before = options.paths_scored[0]
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
+        width = slots_needed(world, lane, request, path)
         if width > 0:
             start, _ = best_start(world, lane, options, path, width, before)
             if start != NOWHERE:

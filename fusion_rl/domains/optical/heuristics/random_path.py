@@ -3,6 +3,7 @@
 import numpy as np
 
 from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.pipelines.demand import slots_needed
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, first_fit
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
@@ -30,7 +31,7 @@ def random_path(world: World, lane: Lane, request: Request, options: int) -> tup
     chosen_start = NOWHERE
     seen = 0
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
+        width = slots_needed(world, lane, request, path)
         if width > 0:
             start = first_fit(world, lane, path, width)
             if start != NOWHERE:

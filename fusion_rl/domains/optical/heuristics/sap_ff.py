@@ -4,6 +4,7 @@ Source: C. Natalino and P. Monti, The Optical RL-Gym, ICTON 2020. The same as KS
 """
 
 from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.pipelines.demand import slots_needed
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, first_fit
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
@@ -16,7 +17,7 @@ def sap_ff(world: World, lane: Lane, request: Request, options: int) -> tuple[in
     best_path = NOWHERE
     best_start = NOWHERE
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
+        width = slots_needed(world, lane, request, path)
         if width > 0 and (best_path == NOWHERE or world.path_length_km[path] < world.path_length_km[best_path]):
             start = first_fit(world, lane, path, width)
             if start != NOWHERE:

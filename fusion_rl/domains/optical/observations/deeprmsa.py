@@ -12,6 +12,7 @@ import numpy as np
 from fusion_rl.arrays import Floats32
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
+from fusion_rl.domains.optical.pipelines.demand import on_route, routes_of
 from fusion_rl.domains.optical.pipelines.spectrum import find_free
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
@@ -45,8 +46,9 @@ def write(world: World, lane: Lane, request: Request, row: Floats32) -> None:
     row[1 + world.num_nodes + world.pair_target[request.pair]] = 1.0
     column = 1 + 2 * world.num_nodes
     row[column:] = -1.0
-    for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
-        write_path(world, lane, path, world.path_width[path, request.bandwidth_class], row, column)
+    for rank in range(routes_of(world, request.pair)):
+        path, width = on_route(world, lane, request, rank)
+        write_path(world, lane, path, width, row, column)
         column += FEATURES
 
 

@@ -31,7 +31,8 @@ import numpy as np
 from fusion_rl.arrays import Floats32
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
-from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_free, first_fit, link_slots
+from fusion_rl.domains.optical.pipelines.demand import can_serve, on_route, routes_of
+from fusion_rl.domains.optical.pipelines.spectrum import find_free, link_slots
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
@@ -99,54 +100,52 @@ def put_holding(request: Request, row: Floats32, column: int) -> int:
 
 
 @kernel
-def put_slots_needed(world: World, request: Request, row: Floats32, column: int) -> int:
+def put_slots_needed(world: World, lane: Lane, request: Request, row: Floats32, column: int) -> int:
     """Slots that the request takes, as a share of the most that any takes; 0 out of reach."""
-    first = world.path_first[request.pair]
-    for path in range(first, world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
-        row[column + path - first] = width / np.float32(world.max_width)
+    for rank in range(routes_of(world, request.pair)):
+        path, width = on_route(world, lane, request, rank)
+        row[column + rank] = width / np.float32(world.max_width)
     return column + world.max_paths
 
 
 @kernel
 def put_lengths(world: World, request: Request, row: Floats32, column: int) -> int:
     """Lengths as shares of the longest candidate path's."""
-    first = world.path_first[request.pair]
-    for path in range(first, world.path_first[request.pair + 1]):
-        row[column + path - first] = world.path_length_km[path] / world.max_length_km
+    for rank in range(routes_of(world, request.pair)):
+        path = world.path_first[request.pair] + rank * world.formats
+        row[column + rank] = world.path_length_km[path] / world.max_length_km
     return column + world.max_paths
 
 
 @kernel
 def put_congestion(world: World, lane: Lane, request: Request, row: Floats32, column: int) -> int:
     """Mean over a path's links of the share of slots in use."""
-    first = world.path_first[request.pair]
-    for path in range(first, world.path_first[request.pair + 1]):
+    for rank in range(routes_of(world, request.pair)):
+        path = world.path_first[request.pair] + rank * world.formats
         used = 0
         for hop in range(world.link_first[path], world.link_first[path + 1]):
             used += link_slots(world, lane, world.path_links[hop])
-        row[column + path - first] = used / np.float32(world.path_hops[path] * world.slots)
+        row[column + rank] = used / np.float32(world.path_hops[path] * world.slots)
     return column + world.max_paths
 
 
 @kernel
 def put_available(world: World, lane: Lane, request: Request, row: Floats32, column: int) -> int:
     """Share of slots that are free on all links of a path."""
-    first = world.path_first[request.pair]
-    for path in range(first, world.path_first[request.pair + 1]):
+    for rank in range(routes_of(world, request.pair)):
+        path = world.path_first[request.pair] + rank * world.formats
         find_free(world, lane, path)
-        row[column + path - first] = bitmap.count(lane.free) / np.float32(world.slots)
+        row[column + rank] = bitmap.count(lane.free) / np.float32(world.slots)
     return column + world.max_paths
 
 
 @kernel
 def put_feasible(world: World, lane: Lane, request: Request, row: Floats32, column: int) -> int:
     """1 for a path on which the request can be carried."""
-    first = world.path_first[request.pair]
-    for path in range(first, world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
-        if width > 0 and first_fit(world, lane, path, width) != NOWHERE:
-            row[column + path - first] = 1.0
+    for rank in range(routes_of(world, request.pair)):
+        path, width = on_route(world, lane, request, rank)
+        if can_serve(world, lane, request, path, width):
+            row[column + rank] = 1.0
     return column + world.max_paths
 
 
@@ -177,7 +176,7 @@ def obs_4(world: World, lane: Lane, request: Request, row: Floats32) -> int:
 @kernel
 def obs_5(world: World, lane: Lane, request: Request, row: Floats32) -> int:
     """Fill one row."""
-    column = put_slots_needed(world, request, row, obs_4(world, lane, request, row))
+    column = put_slots_needed(world, lane, request, row, obs_4(world, lane, request, row))
     return put_lengths(world, request, row, column)
 
 

@@ -5,11 +5,10 @@ import numpy as np
 from fusion_rl.arrays import Floats32
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
+from fusion_rl.domains.optical.pipelines.demand import can_serve, on_route, routes_of
 from fusion_rl.domains.optical.pipelines.spectrum import (
-    NOWHERE,
     busiest_link_slots,
     find_free,
-    first_fit,
     link_fragmentation,
     link_slots,
 )
@@ -55,10 +54,10 @@ def write(world: World, lane: Lane, request: Request, row: Floats32) -> None:
     row[column] = world.class_gbps[request.bandwidth_class] / world.max_gbps
     column += 1
     count = world.max_paths
-    for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
-        width = world.path_width[path, request.bandwidth_class]
+    for rank in range(routes_of(world, request.pair)):
+        path, width = on_route(world, lane, request, rank)
         row[column] = world.path_length_km[path] / world.max_length_km
-        if width > 0 and first_fit(world, lane, path, width) != NOWHERE:
+        if can_serve(world, lane, request, path, width):
             row[column + count] = 1.0
         row[column + 2 * count] = busiest_link_slots(world, lane, path) / np.float32(world.slots)
         row[column + 3 * count] = world.path_hops[path] / np.float32(world.max_hops)

@@ -1,13 +1,23 @@
 """Many lanes at once, one request each: what the environments step."""
 
+import math
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from fusion_rl.arrays import Bools, Bytes, Floats, Floats32, Ints, Ints64
 from fusion_rl.domains.optical.jit import kernel
-from fusion_rl.domains.optical.pipelines import orchestrator
+from fusion_rl.domains.optical.pipelines import demand, orchestrator
+from fusion_rl.domains.optical.pipelines.lightpaths import (
+    REPORT_GROOMED,
+    REPORT_INVERSE_SNR,
+    REPORT_LIT,
+    REPORT_SLOT_HOPS,
+)
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE
 from fusion_rl.domains.optical.requests import Requests, request_at
-from fusion_rl.domains.optical.state import Lane, State, lane_of
+from fusion_rl.domains.optical.rules import MBPS
+from fusion_rl.domains.optical.state import Lane, Lightpaths, State, lane_of
 from fusion_rl.domains.optical.world import World
 
 
@@ -32,6 +42,10 @@ class Outcome(NamedTuple):
     width: Ints  # [B] slots taken, guard included; 0 if blocked
     hops: Ints  # [B] 0 if blocked
     gbps: Floats  # [B] bandwidth asked for
+    groomed_gbps: Floats  # [B] of it, what rides on lightpaths that ran before
+    lightpaths: Ints  # [B] lightpaths lit for it; more than one: sliced, or protected
+    slot_hops: Ints  # [B] slots x hops lit for it, guard slots included
+    snr_db: Floats  # [B] worst of the lightpaths lit for it; nan where the network does not model transmission
 
 
 class View(NamedTuple):
@@ -51,6 +65,7 @@ def requests_of(window: Window, b: int) -> Requests:
         window.bandwidth_class[b],
         window.key[b],
         window.number[b],
+        None,
     )
 
 
@@ -65,8 +80,12 @@ def look_at_lane(
     """
     request = request_at(requests_of(window, b), window.cursor[b])
     orchestrator.handle_release(world, lane, request.arrival)
+    request = orchestrator.after_grooming(world, lane, request)
     row = view.mask[b]
-    mask(world, lane, request, parameter, row)
+    if orchestrator.needs_no_decision(world, request):
+        row[:] = True
+    else:
+        mask(world, lane, request, parameter, row)
     if not row.any():
         row[0] = True
     write(world, lane, request, view.observation[b])
@@ -79,6 +98,22 @@ def look(
     """Fill the rows of some lanes."""
     for i in range(lanes.size):
         look_at_lane(world, lane_of(state, lanes[i]), window, mask, parameter, write, view, lanes[i])
+
+
+@kernel
+def tell_lightpaths(lightpaths: Lightpaths | None, outcome: Outcome, b: int) -> None:
+    """What was lit and ridden on for the request of lane b."""
+    if lightpaths is None:
+        outcome.lightpaths[b] = outcome.width[b] > 0
+        outcome.slot_hops[b] = outcome.width[b] * outcome.hops[b]
+        return
+    served = outcome.verdict[b] == orchestrator.ACCEPTED
+    report = lightpaths.report
+    outcome.groomed_gbps[b] = report[REPORT_GROOMED] / MBPS if served else 0.0
+    outcome.lightpaths[b] = int(report[REPORT_LIT]) if served else 0
+    outcome.slot_hops[b] = int(report[REPORT_SLOT_HOPS]) if served else 0
+    lit = served and report[REPORT_INVERSE_SNR] > 0.0
+    outcome.snr_db[b] = -10.0 * math.log10(report[REPORT_INVERSE_SNR]) if lit else np.nan
 
 
 @kernel
@@ -104,21 +139,21 @@ def step(
     most = 0
     for b in range(first, last):
         lane = lane_of(state, b)
-        request = request_at(requests_of(window, b), window.cursor[b])
-        path, start = decode(world, lane, request, actions[b], parameter)
+        request = orchestrator.after_grooming(world, lane, request_at(requests_of(window, b), window.cursor[b]))
+        if orchestrator.needs_no_decision(world, request):
+            path, start = NOWHERE, NOWHERE
+        else:
+            path, start = decode(world, lane, request, actions[b], parameter)
+        width = demand.slots_needed(world, lane, request, path) if start != NOWHERE else 0
         verdict = orchestrator.handle_arrival(world, lane, request, path, start)
+        taken = verdict == orchestrator.ACCEPTED and width > 0
         outcome.verdict[b] = verdict
         outcome.gbps[b] = world.class_gbps[request.bandwidth_class]
-        if verdict == orchestrator.ACCEPTED:
-            outcome.path[b] = path
-            outcome.start[b] = start
-            outcome.width[b] = world.path_width[path, request.bandwidth_class]
-            outcome.hops[b] = world.path_hops[path]
-        else:
-            outcome.path[b] = NOWHERE
-            outcome.start[b] = NOWHERE
-            outcome.width[b] = 0
-            outcome.hops[b] = 0
+        outcome.path[b] = path if taken else NOWHERE
+        outcome.start[b] = start if taken else NOWHERE
+        outcome.width[b] = width if taken else 0
+        outcome.hops[b] = world.path_hops[path] if taken else 0
+        tell_lightpaths(lane.lightpaths, outcome, b)
         most = max(most, lane.live[0])
         window.cursor[b] += 1
         look_at_lane(world, lane, window, mask, parameter, write, view, b)

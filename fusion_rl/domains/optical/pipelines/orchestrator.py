@@ -10,15 +10,24 @@ import numpy as np
 from fusion_rl.arrays import Bytes, Ints
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap, calendar, spectrum
+from fusion_rl.domains.optical.pipelines.demand import backup_of, slots_needed, slots_unprotected
+from fusion_rl.domains.optical.pipelines.grooming import left_over, plan
+from fusion_rl.domains.optical.pipelines.lightpaths import GROOMED, REPORT_GROOMED, SERVED, SLICED, leave, light, ride
+from fusion_rl.domains.optical.pipelines.qot import arrives
+from fusion_rl.domains.optical.pipelines.restoration import handle_event
+from fusion_rl.domains.optical.pipelines.slicing import split
 from fusion_rl.domains.optical.requests import Request, Requests, request_at
-from fusion_rl.domains.optical.state import Lane
+from fusion_rl.domains.optical.rules import Rules
+from fusion_rl.domains.optical.state import Lane, Lightpaths
 from fusion_rl.domains.optical.world import World
 
 ACCEPTED = 0
 BLOCKED_NO_SPECTRUM = 1  # some candidate path is within reach, and none that the policy may use has room
 BLOCKED_NO_REACH = 2  # no format reaches over any candidate path
 REFUSED_DECISION = 3  # the policy asked for spectrum that is in use, or for a path of another pair: its error
-VERDICT_NAMES = ("accepted", "spectrum", "reach", "illegal decision")
+BLOCKED_QOT = 4  # there is room, but nowhere that the signal arrives as it must, or leaves others as they must be
+BLOCKED_NO_BACKUP = 5  # there is room for one lightpath, but not for two that share no link
+VERDICT_NAMES = ("accepted", "spectrum", "reach", "illegal decision", "qot", "protection")
 
 
 class Decisions(NamedTuple):
@@ -45,7 +54,15 @@ def within_reach(world: World, request: Request) -> bool:
 
 @kernel
 def handle_release(world: World, lane: Lane, now: float) -> None:
-    """Free the spectrum of every service that has departed by `now`."""
+    """Free the spectrum of every service that has departed by `now`, and let links fail that fail until then."""
+    _release(lane.lightpaths, world.rules, world, lane, now)
+
+
+@kernel
+def _release(lightpaths: Lightpaths | None, rules: Rules | None, world: World, lane: Lane, now: float) -> None:
+    if lightpaths is not None:
+        release_with_rules(rules, world, lane, lightpaths, now)
+        return
     live = lane.live[0]
     while live > 0 and lane.departure_time[0] <= now:
         service = calendar.pop(lane, live)
@@ -59,29 +76,192 @@ def handle_release(world: World, lane: Lane, now: float) -> None:
     lane.live[0] = live
 
 
+@kernel(inline=False)
+def release_with_rules(rules: Rules, world: World, lane: Lane, lightpaths: Lightpaths, now: float) -> None:
+    """Departures and failures up to `now` in order of time; at one instant departures come first."""
+    while True:
+        departure = lane.departure_time[0] if lane.live[0] > 0 else np.inf
+        event = np.inf
+        if lightpaths.event_range[0] < lightpaths.event_range[1]:
+            event = lightpaths.event_time[lightpaths.event_range[0]]
+        if min(departure, event) > now:
+            return
+        if departure <= event:
+            service = calendar.pop(lane, lane.live[0])
+            lane.live[0] -= 1
+            lane.unused[lane.unused.size - 1 - lane.live[0]] = service
+            leave(world, lane, lightpaths, service)
+        else:
+            handle_event(rules, world, lane, lightpaths)
+
+
+@kernel
+def after_grooming(world: World, lane: Lane, request: Request) -> Request:
+    """A request as policies are to see it: with the bandwidth that running lightpaths do not carry."""
+    return _after_grooming(world.rules, lane.lightpaths, request)
+
+
+@kernel
+def _after_grooming(rules: Rules | None, lightpaths: Lightpaths | None, request: Request) -> Request:
+    if rules is None:
+        return request
+    mbps = left_over(rules, lightpaths, request, plan(rules, lightpaths, request))
+    return Request(
+        request.arrival,
+        request.holding,
+        request.pair,
+        request.bandwidth_class,
+        request.key,
+        request.number,
+        mbps,
+    )
+
+
+@kernel
+def needs_no_decision(world: World, request: Request) -> bool:
+    """Whether a request rides on running lightpaths whole, and there is no choice in it."""
+    return _needs_no_decision(world.rules, request)
+
+
+@kernel
+def _needs_no_decision(rules: Rules | None, request: Request) -> bool:
+    if rules is None:
+        return False
+    return request.mbps == 0 and not rules.grooming_by_action
+
+
 @kernel
 def handle_arrival(world: World, lane: Lane, request: Request, path: int, start: int) -> int:
     """Serve a request on a path from a slot on, or count it blocked if the start is NOWHERE.
 
-    The lane must have room for one more service.
+    The lane must have room for one more service. Where the network has rules, the request must come from
+    `after_grooming`; a request that rides whole needs no path, and one that fits nowhere whole may be split.
     """
+    return _arrive(lane.lightpaths, world.rules, world, lane, request, path, start)
+
+
+@kernel
+def _arrive(
+    lightpaths: Lightpaths | None,
+    rules: Rules | None,
+    world: World,
+    lane: Lane,
+    request: Request,
+    path: int,
+    start: int,
+) -> int:
+    if lightpaths is not None:
+        return arrive_with_rules(rules, world, lane, lightpaths, request, path, start)
     if start == spectrum.NOWHERE:
         return BLOCKED_NO_SPECTRUM if within_reach(world, request) else BLOCKED_NO_REACH
-    if not world.path_first[request.pair] <= path < world.path_first[request.pair + 1]:
+    if not is_legal(world, lane, request, path, start):
         return REFUSED_DECISION
     width = world.path_width[path, request.bandwidth_class]
-    if width == 0 or not spectrum.is_free(world, lane, path, start, width):
-        return REFUSED_DECISION
     for hop in range(world.link_first[path], world.link_first[path + 1]):
         bitmap.add_range(lane.occupied[world.path_links[hop]], start, start + width)
-    live = lane.live[0]
-    service = lane.unused[lane.unused.size - 1 - live]
+    service = begin(lane, request)
     lane.service_path[service] = path
     lane.service_start[service] = start
     lane.service_width[service] = width
+    return ACCEPTED
+
+
+@kernel
+def is_legal(world: World, lane: Lane, request: Request, path: int, start: int) -> bool:
+    """Whether a decision is for a candidate path of the request and for slots that it can use there."""
+    if not world.path_first[request.pair] <= path < world.path_first[request.pair + 1]:
+        return False
+    width = slots_needed(world, lane, request, path)
+    return width > 0 and spectrum.is_free(world, lane, path, start, width) and arrives(world, lane, path, start, width)
+
+
+@kernel
+def begin(lane: Lane, request: Request) -> int:
+    """Put a request's departure into the calendar; returns the number of its service."""
+    live = lane.live[0]
+    service = lane.unused[lane.unused.size - 1 - live]
     calendar.push(lane, live, request.arrival + request.holding, service)
     lane.live[0] = live + 1
+    return int(service)
+
+
+@kernel(inline=False)
+def arrive_with_rules(
+    rules: Rules, world: World, lane: Lane, lightpaths: Lightpaths, request: Request, path: int, start: int
+) -> int:
+    """`handle_arrival` where the network has rules."""
+    lightpaths.report[:] = 0.0
+    service = lane.unused[lane.unused.size - 1 - lane.live[0]]
+    lightpaths.legs[service] = 0
+    mbps = request.mbps
+    parts = plan(rules, lightpaths, request)
+    if start != spectrum.NOWHERE:
+        if not world.path_first[request.pair] <= path < world.path_first[request.pair + 1]:
+            return REFUSED_DECISION
+        if not rules.path_grooms[path]:
+            mbps, parts = rules.class_mbps[request.bandwidth_class], 0
+    if mbps > 0 and start != spectrum.NOWHERE:
+        if not is_legal(world, lane, request, path, start):
+            return REFUSED_DECISION
+        light_whole(rules, world, lane, lightpaths, request, service, path, start, mbps)
+    elif mbps > 0:
+        reason = why_blocked(world, lane, request)
+        if reason == ACCEPTED:  # it fits whole, and the policy did not want it
+            return BLOCKED_NO_SPECTRUM
+        if not split(rules, world, lane, lightpaths, request, service, mbps):
+            return reason
+        lightpaths.counters[SLICED] += 1
+    for part in range(parts):
+        ride(lightpaths, service, lightpaths.plan_lightpath[part], lightpaths.plan_mbps[part])
+        lightpaths.report[REPORT_GROOMED] += lightpaths.plan_mbps[part]
+    lightpaths.counters[GROOMED] += parts > 0
+    lightpaths.counters[SERVED] += 1
+    begin(lane, request)
     return ACCEPTED
+
+
+@kernel(inline=False)
+def light_whole(
+    rules: Rules,
+    world: World,
+    lane: Lane,
+    lightpaths: Lightpaths,
+    request: Request,
+    service: int,
+    path: int,
+    start: int,
+    mbps: int,
+) -> None:
+    """Light what a decision asks for, and its backup where the network protects."""
+    width = slots_needed(world, lane, request, path)
+    backup, backup_start = spectrum.NOWHERE, spectrum.NOWHERE
+    if rules.protected:
+        backup, backup_start = backup_of(rules, world, lane, request, path)
+    number = light(rules, world, lane, lightpaths, request, path, start, width, mbps)
+    ride(lightpaths, service, number, mbps)
+    if rules.protected:
+        width = world.path_width[backup, request.bandwidth_class]
+        number = light(rules, world, lane, lightpaths, request, backup, backup_start, width, mbps)
+        ride(lightpaths, service, number, mbps)
+
+
+@kernel(inline=False)
+def why_blocked(world: World, lane: Lane, request: Request) -> int:
+    """Why a request fits on no candidate whole; ACCEPTED if it does fit on one."""
+    reason = BLOCKED_NO_REACH
+    for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
+        width = slots_unprotected(world, request, path)
+        if width == 0:
+            continue
+        if reason == BLOCKED_NO_REACH:
+            reason = BLOCKED_NO_SPECTRUM
+        if spectrum.first_fit(world, lane, path, width) != spectrum.NOWHERE:
+            if slots_needed(world, lane, request, path) > 0:
+                return ACCEPTED
+            reason = BLOCKED_NO_BACKUP
+        elif reason == BLOCKED_NO_SPECTRUM and spectrum.has_room(world, lane, path, width):
+            reason = BLOCKED_QOT
+    return reason
 
 
 @kernel
@@ -112,7 +292,11 @@ def rollout(
         handle_release(world, lane, request.arrival)
         if lane.live[0] == capacity:
             return t
-        path, start = policy(world, lane, request, options)
+        request = after_grooming(world, lane, request)
+        if needs_no_decision(world, request):
+            path, start = spectrum.NOWHERE, spectrum.NOWHERE
+        else:
+            path, start = policy(world, lane, request, options)
         out.verdict[t] = handle_arrival(world, lane, request, path, start)
         out.path[t] = path
         out.start[t] = start

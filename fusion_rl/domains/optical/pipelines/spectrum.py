@@ -1,7 +1,11 @@
-"""Spectrum on a path: what is free on all its links, and where a block of slots can start."""
+"""Spectrum on a path: what is free on all its links, and where a block of slots can start.
+
+Where the network models transmission, a block can start only where its signal would arrive as it must.
+"""
 
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
+from fusion_rl.domains.optical.pipelines.qot import arrives
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
 
@@ -22,20 +26,44 @@ def find_free(world: World, lane: Lane, path: int) -> None:
 
 
 @kernel
+def find_starts(world: World, lane: Lane, path: int, width: int) -> None:
+    """Leave the starts from which a block of `width` slots can be used on a path in lane.free, [W]."""
+    find_free(world, lane, path)
+    bitmap.keep_run_starts(lane.free, width)
+    if world.transmission is not None:
+        start = bitmap.next_set(lane.free, 0)
+        while start < world.slots:
+            if not arrives(world, lane, path, start, width):
+                bitmap.remove_range(lane.free, start, start + 1)
+            start = bitmap.next_set(lane.free, start + 1)
+
+
+@kernel
 def first_fit(world: World, lane: Lane, path: int, width: int) -> int:
-    """The lowest start of `width` free slots on a path, or NOWHERE."""
+    """The lowest start from which a block of `width` slots can be used on a path, or NOWHERE."""
     find_free(world, lane, path)
     starts = lane.free
     bitmap.keep_run_starts(starts, width)
     for word in range(starts.size):
-        if starts[word] != bitmap.NONE:
-            return word * bitmap.WORD_BITS + bitmap.lowest_bit(starts[word])
+        while starts[word] != bitmap.NONE:
+            start = word * bitmap.WORD_BITS + bitmap.lowest_bit(starts[word])
+            if arrives(world, lane, path, start, width):
+                return start
+            bitmap.remove_range(starts, start, start + 1)
     return NOWHERE
 
 
 @kernel
+def has_room(world: World, lane: Lane, path: int, width: int) -> bool:
+    """Whether a block of `width` slots is free on a path, whatever becomes of a signal there."""
+    find_free(world, lane, path)
+    bitmap.keep_run_starts(lane.free, width)
+    return bitmap.next_set(lane.free, 0) < world.slots
+
+
+@kernel
 def best_fit(world: World, lane: Lane, path: int, width: int) -> tuple[int, int]:
-    """The start of the shortest free block of at least `width` slots on a path, and that block's length.
+    """The start of the shortest free block whose first `width` slots can be used on a path, and that block's length.
 
     Of equally short blocks the lowest wins. (NOWHERE, 0) if there is none.
     """
@@ -47,7 +75,8 @@ def best_fit(world: World, lane: Lane, path: int, width: int) -> tuple[int, int]
     while start < world.slots:
         end = bitmap.next_clear(free, start)
         length = end - start
-        if length >= width and (best_start == NOWHERE or length < best_length):
+        shorter = best_start == NOWHERE or length < best_length
+        if length >= width and shorter and arrives(world, lane, path, start, width):
             best_start = start
             best_length = length
         start = bitmap.next_set(free, end)

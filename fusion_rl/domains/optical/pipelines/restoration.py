@@ -1,0 +1,127 @@
+"""Failures: what becomes of the lightpaths of a link that goes down, and of the link when it comes back.
+
+A protected service goes on over its other lightpath, if that is up. Any other lightpath is moved to the first
+candidate path with room for what it carries, lowest start, taken in the order of slots on the failed link; where
+there is none, or the network does not restore, the services on it are dropped.
+"""
+
+import numpy as np
+
+from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.pipelines import bitmap, spectrum
+from fusion_rl.domains.optical.pipelines.demand import slots_for
+from fusion_rl.domains.optical.pipelines.lightpaths import (
+    DROPPED,
+    FAILURES,
+    HIT,
+    RESTORED,
+    SWITCHED,
+    capacity_mbps,
+    is_up,
+    leave,
+    occupy,
+    vacate,
+)
+from fusion_rl.domains.optical.state import NEXT_EVENT, Lane
+from fusion_rl.domains.optical.world import World
+
+
+@kernel(inline=False)
+def handle_event(world: World, lane: Lane) -> None:
+    """Let the next failure or repair happen."""
+    event = lane.lightpaths.events[lane.lightpaths.marks[NEXT_EVENT]]
+    lane.lightpaths.marks[NEXT_EVENT] += 1
+    if event["up"] != 0:
+        repair(world, lane, event["link"])
+    else:
+        fail(world, lane, event["link"])
+
+
+@kernel
+def repair(world: World, lane: Lane, link: int) -> None:
+    """Give a link back, less what protected services have kept on it."""
+    lane.lightpaths.failed[link] = 0
+    for word in range(world.beyond.size):
+        lane.occupied[link, word] = world.beyond[word]
+    for slot in range(world.slots):
+        if lane.lightpaths.owner[link, slot] >= 0:
+            bitmap.add_range(lane.occupied[link], slot, slot + 1)
+
+
+@kernel
+def fail(world: World, lane: Lane, link: int) -> None:
+    """Take a link out of use, and see to the lightpaths over it."""
+    lightpaths = lane.lightpaths
+    lightpaths.failed[link] = 1
+    lightpaths.counters[FAILURES] += 1
+    for word in range(world.beyond.size):
+        lane.occupied[link, word] = bitmap.ALL
+    slot = 0
+    while slot < world.slots:
+        number = np.int64(lightpaths.owner[link, slot])
+        if number < 0:
+            slot += 1
+            continue
+        lightpath = lightpaths.table[number]
+        slot = lightpath["start"] + lightpath["width"]
+        lightpaths.counters[HIT] += lightpath["riders"]
+        if world.rules.protected and other_leg_is_up(world, lane, number):
+            lightpaths.counters[SWITCHED] += 1
+        else:
+            move_or_drop(world, lane, number)
+
+
+@kernel
+def other_leg_is_up(world: World, lane: Lane, number: int) -> bool:
+    """Whether the protected service on a lightpath has another one that is up."""
+    lightpaths = lane.lightpaths
+    service = rider_of(lane, number)
+    found = False
+    for i in range(lightpaths.legs[service]):
+        found |= is_up(world, lane, lightpaths.leg[service, i]["lightpath"])
+    return found
+
+
+@kernel(inline=False)
+def move_or_drop(world: World, lane: Lane, number: int) -> None:
+    """Restore a lightpath elsewhere, or drop the services that ride on it."""
+    lightpaths = lane.lightpaths
+    vacate(world, lane, number)
+    if world.rules.restores and move(world, lane, number):
+        lightpaths.counters[RESTORED] += 1
+        return
+    occupy(world, lane, number)  # so that the services leave it in the usual way
+    while lightpaths.table[number]["riders"] > 0:
+        leave(world, lane, rider_of(lane, number))
+        lightpaths.counters[DROPPED] += 1
+
+
+@kernel
+def move(world: World, lane: Lane, number: int) -> bool:
+    """Light a lightpath that holds no slots again, on the first candidate path with room for what it carries."""
+    rules, lightpath = world.rules, lane.lightpaths.table[number]
+    pair = rules.path_pair[lightpath["path"]]
+    for path in range(world.path_first[pair], world.path_first[pair + 1]):
+        if rules.slot_mbps[path] > 0.0:
+            width = slots_for(world, path, lightpath["used"]) if lightpath["by_rate"] != 0 else lightpath["width"]
+            start = spectrum.first_fit(world, lane, path, width)
+            if start != spectrum.NOWHERE:
+                lightpath["path"] = path
+                lightpath["start"] = start
+                lightpath["width"] = width
+                lightpath["capacity"] = max(capacity_mbps(world, path, width), lightpath["used"])
+                occupy(world, lane, number)
+                return True
+    return False
+
+
+@kernel(inline=False)
+def rider_of(lane: Lane, number: int) -> int:
+    """A running service that rides on a lightpath."""
+    lightpaths = lane.lightpaths
+    for i in range(lane.live[0]):
+        service = np.int64(lane.departing[i])
+        for leg in range(lightpaths.legs[service]):
+            if lightpaths.leg[service, leg]["lightpath"] == number:
+                return service
+    return np.int64(-1)
