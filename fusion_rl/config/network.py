@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fusion_rl.config.base import Settings
 from fusion_rl.config.lightpaths import FormatChoice, GroomingConfig, Protection, Restoration, SlicingConfig
+from fusion_rl.config.transmission import TransmissionConfig
 
 Links = Literal["directed", "shared"]
 PathOrder = Literal["km", "hops", "hops-per-se"]
@@ -45,7 +46,9 @@ class NetworkConfig(Settings):
         description="order of the candidates: length, hops, or hops / spectral efficiency the length allows",
     )
     paths_file: str | None = Field(default=None, description="CSV of candidate paths to use in place of our own")
-    transmission: str | None = Field(default=None, description="tmp")
+    transmission: TransmissionConfig | None = Field(
+        default=None, description="physics of the links, for networks that check signal quality; null: reach says all"
+    )
     format_choice: FormatChoice = Field(
         "by-reach",
         description="by-reach: the most efficient format whose reach holds; by-snr: the most efficient one whose "
@@ -89,6 +92,13 @@ class NetworkConfig(Settings):
             )
         if self.reach_table is None and self.format_choice != "by-reach":
             raise ValueError(f"format_choice ({self.format_choice}) needs formats: reach_table is null")
+        if self.format_choice == "by-snr" and self.transmission is None:
+            raise ValueError("format_choice (by-snr) needs the links' physics: give transmission")
+        if self.transmission is not None:
+            without = [form for form in self.reach_table or () if form.required_snr_db is None]
+            if without or self.reach_table is None:
+                missing = ", ".join(f"{form.bits_per_s_per_hz:g} bits/s/Hz" for form in without) or "no format is given"
+                raise ValueError(f"transmission is given, so every format needs required_snr_db: missing for {missing}")
         by_action = self.grooming is not None and self.grooming.preference == "by-action"
         if by_action and self.format_choice != "by-action":
             raise ValueError("grooming.preference (by-action) needs format_choice: by-action, so that actions say both")

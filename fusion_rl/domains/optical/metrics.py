@@ -11,6 +11,8 @@ import numpy as np
 from fusion_rl.arrays import Bytes, Floats, Ints64
 from fusion_rl.domains.optical.pipelines.orchestrator import (
     ACCEPTED,
+    BLOCKED_NO_REACH,
+    BLOCKED_NO_SPECTRUM,
     REFUSED_DECISION,
     VERDICT_NAMES,
 )
@@ -122,11 +124,13 @@ class Tally:
 
     @property
     def block_reasons(self) -> dict[str, int]:
-        """Blocked requests by reason."""
+        """Blocked requests by reason; reasons that only some networks have are left out where there are none."""
+        counts = dict(zip(VERDICT_NAMES, self.verdicts.sum(axis=0).tolist(), strict=True))
+        always = (VERDICT_NAMES[BLOCKED_NO_SPECTRUM], VERDICT_NAMES[BLOCKED_NO_REACH])
         return {
-            name: int(self.verdicts[:, verdict].sum())
-            for verdict, name in enumerate(VERDICT_NAMES)
-            if verdict not in (ACCEPTED, REFUSED_DECISION)
+            name: count
+            for name, count in counts.items()
+            if name in always or (count and name != VERDICT_NAMES[ACCEPTED])
         }
 
     def blocking_by_lane(self) -> Floats:

@@ -18,34 +18,40 @@ _EVENTS = 16  # room for failures to come, to begin with
 COUNTERS = ("served", "groomed", "sliced", "lit", "failures", "hit", "switched", "restored", "dropped")
 
 
+# Records rather than one array a field: kernels pass all arrays by value, and each costs compile time at every call.
+LIGHTPATH = np.dtype(
+    [
+        ("path", np.int64),
+        ("start", np.int64),
+        ("width", np.int64),  # slots, guard included
+        ("by_rate", np.int64),  # 0: the width was given in slots
+        ("capacity", np.int64),  # Mb/s
+        ("used", np.int64),  # Mb/s
+        ("riders", np.int64),  # services on it
+        ("born", np.int64),  # running number by which it was lit
+        ("place", np.int64),  # where it stands in `order`
+    ]
+)
+LEG = np.dtype([("lightpath", np.int64), ("mbps", np.int64)])
+EVENT = np.dtype([("time", np.float64), ("link", np.int64), ("up", np.int64)])
+LIT_NOW, NEXT_EVENT, LAST_EVENT = range(3)
+
+
 class Lightpaths(NamedTuple):
     """The lightpaths of one lane (or of all, with an axis B in front) and the services that ride on them.
 
-    A service has up to X legs. Bandwidths are whole Mb/s. Lightpath numbers order[0] .. order[lit[0] - 1] are lit.
+    A service has up to X legs, each on one lightpath. Bandwidths are whole Mb/s.
     """
 
     owner: Ints  # [L, S] the lightpath that has a slot, guard slots included; -1: free
-    order: Ints  # [lightpaths]
-    place: Ints  # [lightpaths] where a lightpath stands in `order`
-    lit: Ints  # [1]
-    born: Ints64  # [lightpaths] running number by which they were lit
-    path: Ints  # [lightpaths]
-    start: Ints  # [lightpaths]
-    width: Ints  # [lightpaths]
-    by_rate: Bytes  # [lightpaths] 0: its width was given in slots
-    capacity: Ints64  # [lightpaths] Mb/s
-    used: Ints64  # [lightpaths] Mb/s
-    riders: Ints  # [lightpaths] legs on it
-    legs: Ints  # [services] 0: dropped by a failure
-    leg_lightpath: Ints  # [services, X]
-    leg_mbps: Ints64  # [services, X]
-    plan_lightpath: Ints  # [X] room to plan in: the lightpaths that the request at hand would ride on
-    plan_mbps: Ints64  # [X]
+    table: AnyArray  # [lightpaths] LIGHTPATH
+    order: Ints  # [lightpaths] their numbers, those that are lit first
+    legs: Ints  # [services] legs of a service; 0: dropped by a failure
+    leg: AnyArray  # [services, X] LEG
+    plan: AnyArray  # [X] LEG, room to plan in: what the request at hand would ride on
     failed: Bytes  # [L] 1: down
-    event_time: Floats  # [E] failures and repairs to come, from event_range[0] to event_range[1] - 1
-    event_link: Ints  # [E]
-    event_up: Bytes  # [E]
-    event_range: Ints  # [2]
+    events: AnyArray  # [E] EVENT, failures and repairs to come in marks[NEXT_EVENT] .. marks[LAST_EVENT] - 1
+    marks: Ints64  # [3] lightpaths that are lit, next and last event
     counters: Ints64  # [COUNTERS] since the lane was reset
     report: Floats  # [4] of the last request: Mb/s groomed, lightpaths lit, slots x hops lit, worst inverse SNR
 
@@ -104,27 +110,14 @@ def lightpaths_of(lightpaths: Lightpaths | None, b: int) -> Lightpaths | None:
         return None
     return Lightpaths(
         lightpaths.owner[b],
+        lightpaths.table[b],
         lightpaths.order[b],
-        lightpaths.place[b],
-        lightpaths.lit[b],
-        lightpaths.born[b],
-        lightpaths.path[b],
-        lightpaths.start[b],
-        lightpaths.width[b],
-        lightpaths.by_rate[b],
-        lightpaths.capacity[b],
-        lightpaths.used[b],
-        lightpaths.riders[b],
         lightpaths.legs[b],
-        lightpaths.leg_lightpath[b],
-        lightpaths.leg_mbps[b],
-        lightpaths.plan_lightpath[b],
-        lightpaths.plan_mbps[b],
+        lightpaths.leg[b],
+        lightpaths.plan[b],
         lightpaths.failed[b],
-        lightpaths.event_time[b],
-        lightpaths.event_link[b],
-        lightpaths.event_up[b],
-        lightpaths.event_range[b],
+        lightpaths.events[b],
+        lightpaths.marks[b],
         lightpaths.counters[b],
         lightpaths.report[b],
     )
@@ -167,36 +160,20 @@ def empty(world: World, lanes: int, capacity: int) -> State:
 def _dark(world: World, rules: Rules, lanes: int, services: int) -> Lightpaths:
     """No lightpath lit."""
     links, lightpaths = world.link_length_km.size, services * most_lit(rules)
-    numbers = np.tile(np.arange(lightpaths, dtype=np.int32), (lanes, 1))
-
-    def room(kind: type[np.generic], *shape: int) -> AnyArray:
-        return np.zeros((lanes, *shape), kind)
-
+    table = np.zeros((lanes, lightpaths), LIGHTPATH)
+    table["place"] = np.arange(lightpaths)
     return Lightpaths(
         owner=np.full((lanes, links, world.slots), -1, np.int32),
-        order=numbers,
-        place=numbers.copy(),
-        lit=room(np.int32, 1),
-        born=room(np.int64, lightpaths),
-        path=room(np.int32, lightpaths),
-        start=room(np.int32, lightpaths),
-        width=room(np.int32, lightpaths),
-        by_rate=room(np.uint8, lightpaths),
-        capacity=room(np.int64, lightpaths),
-        used=room(np.int64, lightpaths),
-        riders=room(np.int32, lightpaths),
-        legs=room(np.int32, services),
-        leg_lightpath=room(np.int32, services, rules.legs),
-        leg_mbps=room(np.int64, services, rules.legs),
-        plan_lightpath=room(np.int32, rules.legs),
-        plan_mbps=room(np.int64, rules.legs),
-        failed=room(np.uint8, links),
-        event_time=room(np.float64, _EVENTS),
-        event_link=room(np.int32, _EVENTS),
-        event_up=room(np.uint8, _EVENTS),
-        event_range=room(np.int32, 2),
-        counters=room(np.int64, len(COUNTERS)),
-        report=room(np.float64, 4),
+        table=table,
+        order=np.tile(np.arange(lightpaths, dtype=np.int32), (lanes, 1)),
+        legs=np.zeros((lanes, services), np.int32),
+        leg=np.zeros((lanes, services, rules.legs), LEG),
+        plan=np.zeros((lanes, rules.legs), LEG),
+        failed=np.zeros((lanes, links), np.uint8),
+        events=np.zeros((lanes, _EVENTS), EVENT),
+        marks=np.zeros((lanes, 3), np.int64),
+        counters=np.zeros((lanes, len(COUNTERS)), np.int64),
+        report=np.zeros((lanes, 4)),
     )
 
 
@@ -213,7 +190,7 @@ def clear(state: State, world: World, lanes: slice | Ints) -> None:
     lightpaths = state.lightpaths
     if lightpaths is not None:
         lightpaths.owner[lanes] = -1
-        for array in (lightpaths.lit, lightpaths.failed, lightpaths.event_range, lightpaths.counters):
+        for array in (lightpaths.failed, lightpaths.marks, lightpaths.counters):
             array[lanes] = 0
 
 
@@ -222,21 +199,16 @@ def put_events(state: State, b: int, events: Events | None) -> State:
     lightpaths = state.lightpaths
     if events is None or lightpaths is None or not events.time.size:
         return state
-    first, last = lightpaths.event_range[b]
-    kept = int(last - first)
-    missing = kept + events.time.size - lightpaths.event_time.shape[1]
+    first, last = lightpaths.marks[b, NEXT_EVENT:]
+    waiting = lightpaths.events[b, first:last].copy()
+    fresh = np.zeros(events.time.size, EVENT)
+    fresh["time"], fresh["link"], fresh["up"] = events
+    to_come = np.concatenate([waiting, fresh])
+    missing = to_come.size - lightpaths.events.shape[1]
     if missing > 0:
-        names = ("event_time", "event_link", "event_up")
-        wider = {name: np.pad(getattr(lightpaths, name), ((0, 0), (0, 2 * missing))) for name in names}
-        lightpaths = lightpaths._replace(**wider)
-    for array, fresh in (
-        (lightpaths.event_time, events.time),
-        (lightpaths.event_link, events.link),
-        (lightpaths.event_up, events.up),
-    ):
-        array[b, :kept] = array[b, first:last].copy()
-        array[b, kept : kept + fresh.size] = fresh
-    lightpaths.event_range[b] = 0, kept + events.time.size
+        lightpaths = lightpaths._replace(events=np.pad(lightpaths.events, ((0, 0), (0, 2 * missing))))
+    lightpaths.events[b, : to_come.size] = to_come
+    lightpaths.marks[b, NEXT_EVENT:] = 0, to_come.size
     return state._replace(lightpaths=lightpaths)
 
 
@@ -257,20 +229,14 @@ def grown(state: State, capacity: int) -> State:
 def _grown_lightpaths(lightpaths: Lightpaths, services: int, share: float) -> Lightpaths:
     lanes, old = lightpaths.order.shape
     more = round(old * share)
-    wider = {
-        name: np.pad(getattr(lightpaths, name), ((0, 0), (0, more)))
-        for name in ("born", "path", "start", "width", "by_rate", "capacity", "used", "riders")
-    }
-    wider |= {
-        name: np.pad(getattr(lightpaths, name), ((0, 0), (0, services), (0, 0)))
-        for name in ("leg_lightpath", "leg_mbps")
-    }
+    table = np.pad(lightpaths.table, ((0, 0), (0, more)))
+    table["place"][:, old:] = np.arange(old, old + more)
     fresh = np.tile(np.arange(old, old + more, dtype=np.int32), (lanes, 1))
     return lightpaths._replace(
+        table=table,
         order=np.concatenate([lightpaths.order, fresh], axis=1),
-        place=np.concatenate([lightpaths.place, fresh], axis=1),
         legs=np.pad(lightpaths.legs, ((0, 0), (0, services))),
-        **wider,
+        leg=np.pad(lightpaths.leg, ((0, 0), (0, services), (0, 0))),
     )
 
 

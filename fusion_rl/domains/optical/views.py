@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.pipelines import bitmap, spectrum
 from fusion_rl.domains.optical.pipelines.batch import Outcome
-from fusion_rl.domains.optical.pipelines.orchestrator import ACCEPTED, VERDICT_NAMES
+from fusion_rl.domains.optical.pipelines.demand import slots_needed
+from fusion_rl.domains.optical.pipelines.orchestrator import ACCEPTED, VERDICT_NAMES, after_grooming
+from fusion_rl.domains.optical.requests import request_at
 from fusion_rl.domains.optical.simulator import OpticalSimulator
 
 
@@ -60,10 +64,15 @@ class AllocationResult:
     """What became of a request.
 
     Attributes:
-        reason: why it was blocked ("spectrum", "reach"); None if it was served.
-        nodes: the path that carries it; empty if it was blocked.
+        reason: why it was blocked ("spectrum", "reach", "qot", "protection"); None if it was served.
+        nodes: the path that was lit for it (the working one of two); empty if it was blocked, sliced, or rides on
+            running lightpaths whole.
         start_slot, slots: the block it takes, guard slots included; None and 0 if it was blocked.
         bandwidth_allocated_gbps: 0 if it was blocked.
+        groomed_gbps: of it, what rides on lightpaths that ran before.
+        lightpaths_created: lit for it, a backup included.
+        sliced: whether it was split over several of them.
+        snr_db: worst of those; None where none was lit, or the network does not model transmission.
     """
 
     success: bool
@@ -72,6 +81,15 @@ class AllocationResult:
     start_slot: int | None
     slots: int
     bandwidth_allocated_gbps: float
+    groomed_gbps: float = 0.0
+    lightpaths_created: int = 0
+    sliced: bool = False
+    snr_db: float | None = None
+
+    @property
+    def groomed(self) -> bool:
+        """Whether it rides on lightpaths that ran before, whole or in part."""
+        return self.groomed_gbps > 0
 
 
 def request_at_hand(simulator: OpticalSimulator, lane: int = 0) -> Request:
@@ -93,10 +111,11 @@ def path_options(simulator: OpticalSimulator, lane: int = 0) -> list[PathOption]
     """The candidate paths of the request at hand, best-ranked first."""
     setting, asked = simulator.setting, simulator.request(lane)
     world, view = setting.world, lane_state.view(simulator.state, lane)
+    request = after_grooming(world, view, request_at(asked, 0))
     first, last = (int(world.path_first[asked.pair[0] + i]) for i in (0, 1))
     options = []
     for action, path in enumerate(range(first, last)):
-        width = int(world.path_width[path, asked.bandwidth_class[0]])
+        width = int(slots_needed(world, view, request, path))
         start = int(spectrum.first_fit(world, view, path, width)) if width else spectrum.NOWHERE
         spectrum.find_free(world, view, path)
         options.append(
@@ -120,12 +139,18 @@ def allocation(simulator: OpticalSimulator, outcome: Outcome, lane: int = 0) -> 
     verdict = int(outcome.verdict[lane])
     if verdict != ACCEPTED:
         return AllocationResult(False, VERDICT_NAMES[verdict], (), None, 0, 0.0)
-    setting = simulator.setting
+    setting, path, start = simulator.setting, int(outcome.path[lane]), int(outcome.start[lane])
+    on_one_path = start != spectrum.NOWHERE  # neither split nor riding on other lightpaths whole
+    snr_db = float(outcome.snr_db[lane])
     return AllocationResult(
         success=True,
         reason=None,
-        nodes=tuple(setting.topology.nodes[node] for node in setting.candidates.nodes[outcome.path[lane]]),
-        start_slot=int(outcome.start[lane]),
+        nodes=tuple(setting.topology.nodes[node] for node in setting.candidates.nodes[path]) if on_one_path else (),
+        start_slot=start if on_one_path else None,
         slots=int(outcome.width[lane]),
         bandwidth_allocated_gbps=float(outcome.gbps[lane]),
+        groomed_gbps=float(outcome.groomed_gbps[lane]),
+        lightpaths_created=int(outcome.lightpaths[lane]),
+        sliced=not on_one_path and int(outcome.lightpaths[lane]) > 0,
+        snr_db=None if np.isnan(snr_db) else snr_db,
     )

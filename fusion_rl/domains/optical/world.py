@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fusion_rl.arrays import Floats, Floats32, Ints, Words, frozen
+from fusion_rl.arrays import Floats, Floats32, Ints, Ints64, Words, frozen
 from fusion_rl.config.network import NetworkConfig
 from fusion_rl.domains.optical import modulation, paths, rules, transmission
 from fusion_rl.domains.optical.paths import CandidatePaths
@@ -30,7 +30,7 @@ class World(NamedTuple):
     formats: int  # candidates of each route, one after the other; 1 where the reach decides
     pair_source: Ints  # [R] node index
     pair_target: Ints  # [R]
-    path_first: Ints  # [R + 1]
+    path_first: Ints64  # [R + 1]; 64 bits, so that kernels see path numbers of one type
     link_first: Ints  # [P + 1]
     path_links: Ints  # [sum of hops]
     path_hops: Ints  # [P]
@@ -71,6 +71,7 @@ def build(
     candidates = paths.repeated(routes, len(formats))
     efficiency, required_snr_db = modulation.of_candidates(network, formats, candidates.length_km)
     lengths_km = np.array([link.length_km for link in topology.links])
+    width = modulation.slots_needed(network, efficiency, classes)
     physics = None
     if network.transmission is not None:
         physics = transmission.prepare(
@@ -80,6 +81,7 @@ def build(
             guard_slots=network.guard_slots,
             link_length_km=lengths_km,
             required_snr_db=required_snr_db,
+            max_width=_widest(width, efficiency),
         )
     ruled = rules.needed(network, failures)
     return candidates, assemble(
@@ -88,13 +90,19 @@ def build(
         num_nodes=len(topology.nodes),
         candidates=candidates,
         efficiency=efficiency,
-        width=modulation.slots_needed(network, efficiency, classes),
+        width=width,
         class_gbps=classes.gbps,
         link_length_km=lengths_km,
         formats=len(formats),
         rules=rules.build(network, candidates, classes, efficiency, len(topology.edges)) if ruled else None,
         transmission=physics,
     )
+
+
+def _widest(width: Ints, efficiency: Floats) -> int:
+    """Slots of the widest lightpath there can be: filled up by others, then moved to the least efficient candidate."""
+    used = efficiency[efficiency > 0]
+    return int(width.max() + np.ceil(used.max() / used.min())) if used.size else 1
 
 
 def assemble(
@@ -137,7 +145,7 @@ def assemble(
         formats=formats,
         pair_source=frozen(candidates.pair_source),
         pair_target=frozen(candidates.pair_target),
-        path_first=frozen(candidates.path_first),
+        path_first=frozen(candidates.path_first.astype(np.int64)),
         link_first=frozen(candidates.link_first),
         path_links=frozen(candidates.path_links),
         path_hops=frozen(np.diff(candidates.link_first).astype(np.int32)),

@@ -103,7 +103,7 @@ def put_holding(request: Request, row: Floats32, column: int) -> int:
 def put_slots_needed(world: World, lane: Lane, request: Request, row: Floats32, column: int) -> int:
     """Slots that the request takes, as a share of the most that any takes; 0 out of reach."""
     for rank in range(routes_of(world, request.pair)):
-        path, width = on_route(world, lane, request, rank)
+        _, width = on_route(world, lane, request, rank)
         row[column + rank] = width / np.float32(world.max_width)
     return column + world.max_paths
 

@@ -18,7 +18,7 @@ from fusion_rl.domains.optical.pipelines.restoration import handle_event
 from fusion_rl.domains.optical.pipelines.slicing import split
 from fusion_rl.domains.optical.requests import Request, Requests, request_at
 from fusion_rl.domains.optical.rules import Rules
-from fusion_rl.domains.optical.state import Lane, Lightpaths
+from fusion_rl.domains.optical.state import LAST_EVENT, NEXT_EVENT, Lane
 from fusion_rl.domains.optical.world import World
 
 ACCEPTED = 0
@@ -55,13 +55,13 @@ def within_reach(world: World, request: Request) -> bool:
 @kernel
 def handle_release(world: World, lane: Lane, now: float) -> None:
     """Free the spectrum of every service that has departed by `now`, and let links fail that fail until then."""
-    _release(lane.lightpaths, world.rules, world, lane, now)
+    _release(world.rules, world, lane, now)
 
 
 @kernel
-def _release(lightpaths: Lightpaths | None, rules: Rules | None, world: World, lane: Lane, now: float) -> None:
-    if lightpaths is not None:
-        release_with_rules(rules, world, lane, lightpaths, now)
+def _release(rules: Rules | None, world: World, lane: Lane, now: float) -> None:
+    if rules is not None:
+        release_with_rules(world, lane, now)
         return
     live = lane.live[0]
     while live > 0 and lane.departure_time[0] <= now:
@@ -77,35 +77,36 @@ def _release(lightpaths: Lightpaths | None, rules: Rules | None, world: World, l
 
 
 @kernel(inline=False)
-def release_with_rules(rules: Rules, world: World, lane: Lane, lightpaths: Lightpaths, now: float) -> None:
+def release_with_rules(world: World, lane: Lane, now: float) -> None:
     """Departures and failures up to `now` in order of time; at one instant departures come first."""
+    lightpaths = lane.lightpaths
     while True:
         departure = lane.departure_time[0] if lane.live[0] > 0 else np.inf
         event = np.inf
-        if lightpaths.event_range[0] < lightpaths.event_range[1]:
-            event = lightpaths.event_time[lightpaths.event_range[0]]
+        if lightpaths.marks[NEXT_EVENT] < lightpaths.marks[LAST_EVENT]:
+            event = lightpaths.events[lightpaths.marks[NEXT_EVENT]]["time"]
         if min(departure, event) > now:
             return
         if departure <= event:
-            service = calendar.pop(lane, lane.live[0])
+            service = np.int64(calendar.pop(lane, lane.live[0]))
             lane.live[0] -= 1
             lane.unused[lane.unused.size - 1 - lane.live[0]] = service
-            leave(world, lane, lightpaths, service)
+            leave(world, lane, service)
         else:
-            handle_event(rules, world, lane, lightpaths)
+            handle_event(world, lane)
 
 
 @kernel
 def after_grooming(world: World, lane: Lane, request: Request) -> Request:
     """A request as policies are to see it: with the bandwidth that running lightpaths do not carry."""
-    return _after_grooming(world.rules, lane.lightpaths, request)
+    return _after_grooming(world.rules, world, lane, request)
 
 
 @kernel
-def _after_grooming(rules: Rules | None, lightpaths: Lightpaths | None, request: Request) -> Request:
+def _after_grooming(rules: Rules | None, world: World, lane: Lane, request: Request) -> Request:
     if rules is None:
         return request
-    mbps = left_over(rules, lightpaths, request, plan(rules, lightpaths, request))
+    mbps = left_over(world, lane, request, plan(world, lane, request))
     return Request(
         request.arrival,
         request.holding,
@@ -137,21 +138,13 @@ def handle_arrival(world: World, lane: Lane, request: Request, path: int, start:
     The lane must have room for one more service. Where the network has rules, the request must come from
     `after_grooming`; a request that rides whole needs no path, and one that fits nowhere whole may be split.
     """
-    return _arrive(lane.lightpaths, world.rules, world, lane, request, path, start)
+    return _arrive(world.rules, world, lane, request, path, start)
 
 
 @kernel
-def _arrive(
-    lightpaths: Lightpaths | None,
-    rules: Rules | None,
-    world: World,
-    lane: Lane,
-    request: Request,
-    path: int,
-    start: int,
-) -> int:
-    if lightpaths is not None:
-        return arrive_with_rules(rules, world, lane, lightpaths, request, path, start)
+def _arrive(rules: Rules | None, world: World, lane: Lane, request: Request, path: int, start: int) -> int:
+    if rules is not None:
+        return arrive_with_rules(world, lane, request, np.int64(path), np.int64(start))
     if start == spectrum.NOWHERE:
         return BLOCKED_NO_SPECTRUM if within_reach(world, request) else BLOCKED_NO_REACH
     if not is_legal(world, lane, request, path, start):
@@ -186,63 +179,51 @@ def begin(lane: Lane, request: Request) -> int:
 
 
 @kernel(inline=False)
-def arrive_with_rules(
-    rules: Rules, world: World, lane: Lane, lightpaths: Lightpaths, request: Request, path: int, start: int
-) -> int:
+def arrive_with_rules(world: World, lane: Lane, request: Request, path: int, start: int) -> int:
     """`handle_arrival` where the network has rules."""
+    lightpaths = lane.lightpaths
     lightpaths.report[:] = 0.0
-    service = lane.unused[lane.unused.size - 1 - lane.live[0]]
+    service = np.int64(lane.unused[lane.unused.size - 1 - lane.live[0]])
     lightpaths.legs[service] = 0
     mbps = request.mbps
-    parts = plan(rules, lightpaths, request)
+    parts = plan(world, lane, request)
     if start != spectrum.NOWHERE:
         if not world.path_first[request.pair] <= path < world.path_first[request.pair + 1]:
             return REFUSED_DECISION
-        if not rules.path_grooms[path]:
-            mbps, parts = rules.class_mbps[request.bandwidth_class], 0
+        if not world.rules.path_grooms[path]:
+            mbps, parts = world.rules.class_mbps[request.bandwidth_class], 0
     if mbps > 0 and start != spectrum.NOWHERE:
         if not is_legal(world, lane, request, path, start):
             return REFUSED_DECISION
-        light_whole(rules, world, lane, lightpaths, request, service, path, start, mbps)
+        light_whole(world, lane, request, service, path, start, mbps)
     elif mbps > 0:
         reason = why_blocked(world, lane, request)
         if reason == ACCEPTED:  # it fits whole, and the policy did not want it
             return BLOCKED_NO_SPECTRUM
-        if not split(rules, world, lane, lightpaths, request, service, mbps):
+        if not split(world, lane, request, service, mbps):
             return reason
         lightpaths.counters[SLICED] += 1
-    for part in range(parts):
-        ride(lightpaths, service, lightpaths.plan_lightpath[part], lightpaths.plan_mbps[part])
-        lightpaths.report[REPORT_GROOMED] += lightpaths.plan_mbps[part]
+    for i in range(parts):
+        part = lightpaths.plan[i]
+        ride(lane, service, part["lightpath"], part["mbps"])
+        lightpaths.report[REPORT_GROOMED] += part["mbps"]
     lightpaths.counters[GROOMED] += parts > 0
     lightpaths.counters[SERVED] += 1
     begin(lane, request)
     return ACCEPTED
 
 
-@kernel(inline=False)
-def light_whole(
-    rules: Rules,
-    world: World,
-    lane: Lane,
-    lightpaths: Lightpaths,
-    request: Request,
-    service: int,
-    path: int,
-    start: int,
-    mbps: int,
-) -> None:
+@kernel
+def light_whole(world: World, lane: Lane, request: Request, service: int, path: int, start: int, mbps: int) -> None:
     """Light what a decision asks for, and its backup where the network protects."""
     width = slots_needed(world, lane, request, path)
-    backup, backup_start = spectrum.NOWHERE, spectrum.NOWHERE
-    if rules.protected:
-        backup, backup_start = backup_of(rules, world, lane, request, path)
-    number = light(rules, world, lane, lightpaths, request, path, start, width, mbps)
-    ride(lightpaths, service, number, mbps)
-    if rules.protected:
-        width = world.path_width[backup, request.bandwidth_class]
-        number = light(rules, world, lane, lightpaths, request, backup, backup_start, width, mbps)
-        ride(lightpaths, service, number, mbps)
+    backup, backup_start = np.int64(spectrum.NOWHERE), np.int64(spectrum.NOWHERE)
+    if world.rules.protected:
+        backup, backup_start = backup_of(world, lane, request, path)
+    light(world, lane, request, service, path, start, width, mbps)
+    if world.rules.protected:
+        width = np.int64(world.path_width[backup, request.bandwidth_class])
+        light(world, lane, request, service, backup, backup_start, width, mbps)
 
 
 @kernel(inline=False)
