@@ -50,7 +50,7 @@ class NetworkConfig(Settings):
         default=None, description="physics of the links, for networks that check signal quality; null: reach says all"
     )
     format_choice: FormatChoice = Field(
-        "by-reach",
+        default="by-reach",
         description="by-reach: the most efficient format whose reach holds; by-snr: the most efficient one whose "
         "required SNR is met on the spectrum at hand; by-action: the decision names it",
     )

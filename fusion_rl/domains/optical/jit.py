@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numba
+import numpy as np
 from numba.core import config as numba_config
 
 F = TypeVar("F", bound=Callable[..., Any])
+wide: Callable[[Any], int] = np.int64  # type: ignore[assignment]  # kernels that are not inlined are compiled once if their numbers are of one type
 
 
 def _sources_digest() -> str:
@@ -53,7 +55,7 @@ def kernel(function: F | None = None, *, inline: bool = True) -> F | Callable[[F
     `inline=False` is for long kernels that few requests need: compiling them into every caller takes minutes.
     """
     if function is None:
-        return partial(_compiled, inline=inline)  # type: ignore[return-value]
+        return partial(_compiled, inline=inline)
     return _compiled(function, inline)
 
 

@@ -29,7 +29,7 @@ from scipy.sparse.csgraph import yen
 
 from fusion_rl.arrays import Floats, Ints
 from fusion_rl.config.network import NetworkConfig
-from fusion_rl.domains.optical.modulation import best_efficiency
+from fusion_rl.domains.optical.modulation import best_efficiency, formats_of
 from fusion_rl.domains.optical.topology import Topology
 from fusion_rl.errors import TopologyError
 
@@ -60,7 +60,7 @@ class CandidatePaths:
 
 
 def find(network: NetworkConfig, topology: Topology) -> CandidatePaths:
-    """The candidates that a network's settings ask for.
+    """The candidates that a network's settings ask for, each once for each format that a decision may choose.
 
     Raises:
         TopologyError: the candidate file does not fit the topology.
@@ -76,7 +76,7 @@ def find(network: NetworkConfig, topology: Topology) -> CandidatePaths:
             "candidate paths: they get what there is",
             stacklevel=2,
         )
-    return numbered(lists, topology)
+    return repeated(numbered(lists, topology), len(formats_of(network)))
 
 
 def _search(network: NetworkConfig, topology: Topology) -> list[list[NodePath]]:

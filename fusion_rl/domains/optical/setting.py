@@ -81,13 +81,13 @@ def prepare(network: NetworkConfig, scenarios: Iterable[ScenarioConfig]) -> Sett
         for scenario in scenarios
     )
     fail = any(scenario.failures is not None for scenario in scenarios)
-    candidates, built = world.build(network, read, paths.find(network, read), classes, fail)
+    candidates = paths.find(network, read)
     return Setting(
         network=network,
         scenarios=scenarios,
         topology=read,
         candidates=candidates,
         classes=classes,
-        world=built,
+        world=world.build(network, read, candidates, classes, fail),
         models=models,
     )

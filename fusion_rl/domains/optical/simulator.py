@@ -283,5 +283,5 @@ def _empty_outcome(lanes: int) -> Outcome:
         groomed_gbps=np.zeros(lanes),
         lightpaths=np.zeros(lanes, np.int32),
         slot_hops=np.zeros(lanes, np.int32),
-        snr_db=np.full(lanes, np.nan),
+        inverse_snr=np.zeros(lanes),
     )

@@ -4,7 +4,7 @@ Where a network has no rules for lightpaths, a service is one lightpath and its 
 know. With rules, `Lightpaths` holds what the lightpaths carry and which of them a service uses.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,7 +68,7 @@ class Lane(NamedTuple):
     service_start: Ints  # [capacity] first slot
     service_width: Ints  # [capacity] slots, guard included
     free: Words  # [W] room to work in
-    lightpaths: Lightpaths | None  # None without rules
+    lightpaths: Any  # Lightpaths, or None without rules; Any, because kernels that read it need rules
 
 
 class State(NamedTuple):
@@ -83,7 +83,7 @@ class State(NamedTuple):
     service_start: Ints
     service_width: Ints
     free: Words
-    lightpaths: Lightpaths | None
+    lightpaths: Any
 
 
 @kernel
@@ -125,13 +125,10 @@ def lightpaths_of(lightpaths: Lightpaths | None, b: int) -> Lightpaths | None:
 
 def view(state: State, b: int) -> Lane:
     """Lane b for callers outside the kernels."""
-    *arrays, lightpaths = state
-    return Lane(*(array[b] for array in arrays), None if lightpaths is None else _row(lightpaths, b))
-
-
-def _row(lightpaths: Lightpaths, b: int) -> Lightpaths:
-    arrays = [array[b] for array in lightpaths]
-    return Lightpaths(*arrays)
+    lightpaths = state.lightpaths
+    if lightpaths is not None:
+        lightpaths = Lightpaths(*(array[b] for array in lightpaths))
+    return Lane._make([*(array[b] for array in state[:-1]), lightpaths])
 
 
 def capacity_for(erlang: float) -> int:

@@ -1,8 +1,7 @@
 """One lane as objects that a person can read. Made on demand from the arrays; nothing is kept here."""
 
+import math
 from dataclasses import dataclass
-
-import numpy as np
 
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.pipelines import bitmap, spectrum
@@ -141,7 +140,7 @@ def allocation(simulator: OpticalSimulator, outcome: Outcome, lane: int = 0) -> 
         return AllocationResult(False, VERDICT_NAMES[verdict], (), None, 0, 0.0)
     setting, path, start = simulator.setting, int(outcome.path[lane]), int(outcome.start[lane])
     on_one_path = start != spectrum.NOWHERE  # neither split nor riding on other lightpaths whole
-    snr_db = float(outcome.snr_db[lane])
+    inverse_snr = float(outcome.inverse_snr[lane])
     return AllocationResult(
         success=True,
         reason=None,
@@ -152,5 +151,5 @@ def allocation(simulator: OpticalSimulator, outcome: Outcome, lane: int = 0) -> 
         groomed_gbps=float(outcome.groomed_gbps[lane]),
         lightpaths_created=int(outcome.lightpaths[lane]),
         sliced=not on_one_path and int(outcome.lightpaths[lane]) > 0,
-        snr_db=None if np.isnan(snr_db) else snr_db,
+        snr_db=-10 * math.log10(inverse_snr) if inverse_snr > 0 else None,
     )

@@ -1,12 +1,12 @@
 """World: what does not change while traffic is served, as read-only arrays."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fusion_rl.arrays import Floats, Floats32, Ints, Ints64, Words, frozen
 from fusion_rl.config.network import NetworkConfig
-from fusion_rl.domains.optical import modulation, paths, rules, transmission
+from fusion_rl.domains.optical import modulation, rules, transmission
 from fusion_rl.domains.optical.paths import CandidatePaths
 from fusion_rl.domains.optical.pipelines.bitmap import WORD_BITS
 from fusion_rl.domains.optical.rules import Rules
@@ -44,23 +44,25 @@ class World(NamedTuple):
     max_hops: int
     max_length_km: float
     max_gbps: float
-    rules: Rules | None  # how lightpaths are shared, split and protected; None: each service has its own
-    transmission: Transmission | None  # the physics of the links; None: the reach says all
+    # Rules | None: how lightpaths are shared, split and protected; None: each service has its own.
+    rules: Any  # Any, because kernels that read it are only compiled where it is there
+    # Transmission | None: the physics of the links; None: the reach says all.
+    transmission: Any
 
 
 def build(
     network: NetworkConfig,
     topology: Topology,
-    routes: CandidatePaths,
+    candidates: CandidatePaths,
     classes: BandwidthClasses,
     failures: bool = False,
-) -> tuple[CandidatePaths, World]:
-    """The world of a network whose requests have the given bandwidth classes, and its candidate paths.
+) -> World:
+    """The world of a network whose requests have the given bandwidth classes.
 
     Args:
         network: the settings.
         topology: nodes and links.
-        routes: the routes of every pair; they are the candidates where the reach decides on the format.
+        candidates: of every pair; each route once for each format that a decision may choose.
         classes: the bandwidths that requests can have.
         failures: whether links can fail.
 
@@ -68,7 +70,6 @@ def build(
         ConfigError, TopologyError: the settings do not go together.
     """
     formats = modulation.formats_of(network)
-    candidates = paths.repeated(routes, len(formats))
     efficiency, required_snr_db = modulation.of_candidates(network, formats, candidates.length_km)
     lengths_km = np.array([link.length_km for link in topology.links])
     width = modulation.slots_needed(network, efficiency, classes)
@@ -84,7 +85,7 @@ def build(
             max_width=_widest(width, efficiency),
         )
     ruled = rules.needed(network, failures)
-    return candidates, assemble(
+    return assemble(
         slots=network.slots,
         slot_width_ghz=network.slot_width_ghz,
         num_nodes=len(topology.nodes),

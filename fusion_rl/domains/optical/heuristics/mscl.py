@@ -46,7 +46,7 @@ def prepare(world: World) -> Capacities:
     """Room for one lane, with every route's row to be made on first use."""
     pairs, slots = world.pair_source.size, world.slots
     # Where a route is listed once for each format, the first that reaches is what its requests would use.
-    reaches = world.path_width.any(axis=1)
+    reaches = (world.path_width > 0).max(axis=1)
     routes = [
         first + int(reaches[first:last].argmax())
         for first, last in zip(world.path_first[:-1].tolist(), world.path_first[1:].tolist(), strict=True)

@@ -1,9 +1,6 @@
 """Many lanes at once, one request each: what the environments step."""
 
-import math
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from fusion_rl.arrays import Bools, Bytes, Floats, Floats32, Ints, Ints64
 from fusion_rl.domains.optical.jit import kernel
@@ -45,7 +42,7 @@ class Outcome(NamedTuple):
     groomed_gbps: Floats  # [B] of it, what rides on lightpaths that ran before
     lightpaths: Ints  # [B] lightpaths lit for it; more than one: sliced, or protected
     slot_hops: Ints  # [B] slots x hops lit for it, guard slots included
-    snr_db: Floats  # [B] worst of the lightpaths lit for it; nan where the network does not model transmission
+    inverse_snr: Floats  # [B] worst of the lightpaths lit for it, linear; 0 where transmission is not modelled
 
 
 class View(NamedTuple):
@@ -112,8 +109,7 @@ def tell_lightpaths(lightpaths: Lightpaths | None, outcome: Outcome, b: int) -> 
     outcome.groomed_gbps[b] = report[REPORT_GROOMED] / MBPS if served else 0.0
     outcome.lightpaths[b] = int(report[REPORT_LIT]) if served else 0
     outcome.slot_hops[b] = int(report[REPORT_SLOT_HOPS]) if served else 0
-    lit = served and report[REPORT_INVERSE_SNR] > 0.0
-    outcome.snr_db[b] = -10.0 * math.log10(report[REPORT_INVERSE_SNR]) if lit else np.nan
+    outcome.inverse_snr[b] = report[REPORT_INVERSE_SNR] if served else 0.0
 
 
 @kernel

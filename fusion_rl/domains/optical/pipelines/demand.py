@@ -2,9 +2,7 @@
 
 import math
 
-import numpy as np
-
-from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.jit import kernel, wide
 from fusion_rl.domains.optical.pipelines import spectrum
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.rules import Rules
@@ -24,7 +22,7 @@ def slots_needed(world: World, lane: Lane, request: Request, path: int) -> int:
 
 @kernel
 def _slots_needed(rules: Rules | None, world: World, lane: Lane, request: Request, path: int) -> int:
-    width = np.int64(world.path_width[path, request.bandwidth_class])
+    width = wide(world.path_width[path, request.bandwidth_class])
     if rules is None:
         return width
     if width == 0:
@@ -42,7 +40,7 @@ def slots_unprotected(world: World, request: Request, path: int) -> int:
 
 @kernel
 def _slots_unprotected(rules: Rules | None, world: World, request: Request, path: int) -> int:
-    width = np.int64(world.path_width[path, request.bandwidth_class])
+    width = wide(world.path_width[path, request.bandwidth_class])
     if rules is None:
         return width
     if width == 0:
@@ -84,7 +82,7 @@ def backup_of(world: World, lane: Lane, request: Request, path: int) -> tuple[in
     """The first candidate with room that shares no edge with a path, and its lowest start; NOWHERE if none."""
     first = world.path_first[request.pair]
     for other in range(first, world.path_first[request.pair + 1]):
-        width = np.int64(world.path_width[other, request.bandwidth_class])
+        width = wide(world.path_width[other, request.bandwidth_class])
         if width > 0 and world.rules.disjoint[path, other - first]:
             start = spectrum.first_fit(world, lane, other, width)
             if start != spectrum.NOWHERE:

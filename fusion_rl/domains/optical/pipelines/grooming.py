@@ -5,9 +5,7 @@ where the rules allow a request to be shared: on those with the most to spare, t
 part is kept for a new lightpath if all parts together do not carry the request.
 """
 
-import numpy as np
-
-from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.jit import kernel, wide
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import LIT_NOW, Lane
 from fusion_rl.domains.optical.world import World
@@ -28,7 +26,7 @@ def plan(world: World, lane: Lane, request: Request) -> int:
         parts[0]["lightpath"] = whole
         parts[0]["mbps"] = asked
         return 1
-    count = np.int64(0)
+    count = wide(0)
     left = asked
     while count < rules.parts and left > 0:
         number = roomiest(world, lane, request.pair, count)
@@ -61,9 +59,9 @@ def spare_mbps(lane: Lane, number: int) -> int:
 @kernel
 def tightest(world: World, lane: Lane, pair: int, mbps: int) -> int:
     """The lightpath of a pair that is left with the least after taking so many Mb/s; -1 if none has room."""
-    best, least, born = np.int64(-1), 0, 0
+    best, least, born = wide(-1), 0, 0
     for i in range(lane.lightpaths.marks[LIT_NOW]):
-        number = np.int64(lane.lightpaths.order[i])
+        number = wide(lane.lightpaths.order[i])
         lightpath = lane.lightpaths.table[number]
         spare = lightpath["capacity"] - lightpath["used"]
         if spare < mbps or world.rules.path_pair[lightpath["path"]] != pair:
@@ -76,9 +74,9 @@ def tightest(world: World, lane: Lane, pair: int, mbps: int) -> int:
 @kernel
 def roomiest(world: World, lane: Lane, pair: int, parts: int) -> int:
     """The lightpath of a pair with the most to spare that is not among the first parts of the plan; -1 if none."""
-    best, most, born = np.int64(-1), 0, 0
+    best, most, born = wide(-1), 0, 0
     for i in range(lane.lightpaths.marks[LIT_NOW]):
-        number = np.int64(lane.lightpaths.order[i])
+        number = wide(lane.lightpaths.order[i])
         lightpath = lane.lightpaths.table[number]
         spare = lightpath["capacity"] - lightpath["used"]
         if spare <= 0 or world.rules.path_pair[lightpath["path"]] != pair or is_planned(lane, number, parts):

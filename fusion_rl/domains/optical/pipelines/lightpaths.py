@@ -3,9 +3,7 @@
 A lightpath goes dark when its last service leaves it. Each link remembers which lightpath has which slots.
 """
 
-import numpy as np
-
-from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.jit import kernel, wide
 from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.pipelines.qot import noise_when_lit
 from fusion_rl.domains.optical.requests import Request
@@ -53,7 +51,7 @@ def light(
 ) -> None:
     """Light a lightpath for `mbps` of a service and let the service ride on it."""
     lightpaths = lane.lightpaths
-    number = np.int64(lightpaths.order[lightpaths.marks[LIT_NOW]])
+    number = wide(lightpaths.order[lightpaths.marks[LIT_NOW]])
     lightpaths.marks[LIT_NOW] += 1
     lightpath = lightpaths.table[number]
     lightpath["born"] = lightpaths.counters[LIT]

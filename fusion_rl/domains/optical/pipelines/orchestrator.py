@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fusion_rl.arrays import Bytes, Ints
-from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.jit import kernel, wide
 from fusion_rl.domains.optical.pipelines import bitmap, calendar, spectrum
 from fusion_rl.domains.optical.pipelines.demand import backup_of, slots_needed, slots_unprotected
 from fusion_rl.domains.optical.pipelines.grooming import left_over, plan
@@ -88,7 +88,7 @@ def release_with_rules(world: World, lane: Lane, now: float) -> None:
         if min(departure, event) > now:
             return
         if departure <= event:
-            service = np.int64(calendar.pop(lane, lane.live[0]))
+            service = wide(calendar.pop(lane, lane.live[0]))
             lane.live[0] -= 1
             lane.unused[lane.unused.size - 1 - lane.live[0]] = service
             leave(world, lane, service)
@@ -144,7 +144,7 @@ def handle_arrival(world: World, lane: Lane, request: Request, path: int, start:
 @kernel
 def _arrive(rules: Rules | None, world: World, lane: Lane, request: Request, path: int, start: int) -> int:
     if rules is not None:
-        return arrive_with_rules(world, lane, request, np.int64(path), np.int64(start))
+        return arrive_with_rules(world, lane, request, wide(path), wide(start))
     if start == spectrum.NOWHERE:
         return BLOCKED_NO_SPECTRUM if within_reach(world, request) else BLOCKED_NO_REACH
     if not is_legal(world, lane, request, path, start):
@@ -183,7 +183,7 @@ def arrive_with_rules(world: World, lane: Lane, request: Request, path: int, sta
     """`handle_arrival` where the network has rules."""
     lightpaths = lane.lightpaths
     lightpaths.report[:] = 0.0
-    service = np.int64(lane.unused[lane.unused.size - 1 - lane.live[0]])
+    service = wide(lane.unused[lane.unused.size - 1 - lane.live[0]])
     lightpaths.legs[service] = 0
     mbps = request.mbps
     parts = plan(world, lane, request)
@@ -217,12 +217,12 @@ def arrive_with_rules(world: World, lane: Lane, request: Request, path: int, sta
 def light_whole(world: World, lane: Lane, request: Request, service: int, path: int, start: int, mbps: int) -> None:
     """Light what a decision asks for, and its backup where the network protects."""
     width = slots_needed(world, lane, request, path)
-    backup, backup_start = np.int64(spectrum.NOWHERE), np.int64(spectrum.NOWHERE)
+    backup, backup_start = wide(spectrum.NOWHERE), wide(spectrum.NOWHERE)
     if world.rules.protected:
         backup, backup_start = backup_of(world, lane, request, path)
     light(world, lane, request, service, path, start, width, mbps)
     if world.rules.protected:
-        width = np.int64(world.path_width[backup, request.bandwidth_class])
+        width = wide(world.path_width[backup, request.bandwidth_class])
         light(world, lane, request, service, backup, backup_start, width, mbps)
 
 

@@ -5,10 +5,8 @@ Noise is relative to the signal (an inverse SNR, linear), so that of links adds 
 `owner` holds, for each link and slot, the number of the lightpath there, or NOBODY. The model: transmission.py.
 """
 
-import numpy as np
-
 from fusion_rl.arrays import AnyArray, Ints
-from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.jit import kernel, wide
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.transmission import Transmission
 from fusion_rl.domains.optical.world import World
@@ -30,7 +28,7 @@ def arrives(world: World, lane: Lane, path: int, start: int, width: int) -> bool
 def _arrives(transmission: Transmission | None, world: World, lane: Lane, path: int, start: int, width: int) -> bool:
     if transmission is None:
         return True
-    return arrives_as_it_must(world, lane, path, np.int64(start), np.int64(width))
+    return arrives_as_it_must(world, lane, path, wide(start), wide(width))
 
 
 @kernel(inline=False)
@@ -93,7 +91,7 @@ def neighbour_term(transmission: Transmission, start: int, width: int, other_sta
     centre = 2 * start + signal  # in half slots
     low = abs(2 * other_start - centre)
     high = abs(2 * (other_start + other_width - transmission.guard_slots) - centre)
-    return abs(transmission.edge_terms[signal, high] - transmission.edge_terms[signal, low])  # type: ignore[no-any-return]
+    return abs(transmission.edge_terms[signal, high] - transmission.edge_terms[signal, low])
 
 
 @kernel
@@ -136,7 +134,7 @@ def link_noise(
         slot = other_start + other_width
     if new_start >= 0:
         terms += neighbour_term(transmission, start, width, new_start, new_width)
-    return transmission.ase[link] + transmission.nonlinear[link] * terms  # type: ignore[no-any-return]
+    return transmission.ase[link] + transmission.nonlinear[link] * terms
 
 
 @kernel(inline=False)

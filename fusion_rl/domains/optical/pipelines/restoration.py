@@ -5,9 +5,7 @@ candidate path with room for what it carries, lowest start, taken in the order o
 there is none, or the network does not restore, the services on it are dropped.
 """
 
-import numpy as np
-
-from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.jit import kernel, wide
 from fusion_rl.domains.optical.pipelines import bitmap, spectrum
 from fusion_rl.domains.optical.pipelines.demand import slots_for
 from fusion_rl.domains.optical.pipelines.lightpaths import (
@@ -58,7 +56,7 @@ def fail(world: World, lane: Lane, link: int) -> None:
         lane.occupied[link, word] = bitmap.ALL
     slot = 0
     while slot < world.slots:
-        number = np.int64(lightpaths.owner[link, slot])
+        number = wide(lightpaths.owner[link, slot])
         if number < 0:
             slot += 1
             continue
@@ -120,8 +118,8 @@ def rider_of(lane: Lane, number: int) -> int:
     """A running service that rides on a lightpath."""
     lightpaths = lane.lightpaths
     for i in range(lane.live[0]):
-        service = np.int64(lane.departing[i])
+        service = wide(lane.departing[i])
         for leg in range(lightpaths.legs[service]):
             if lightpaths.leg[service, leg]["lightpath"] == number:
                 return service
-    return np.int64(-1)
+    return wide(-1)
