@@ -28,7 +28,7 @@ class Request(NamedTuple):
     bandwidth_class: int
     key: int
     number: int
-    mbps: int  # what is left after grooming, Mb/s; -1 where the network has no rules for lightpaths
+    mbps: int = -1  # what is left after grooming, Mb/s; -1 where the network has no rules for lightpaths
 
 
 @kernel

@@ -15,7 +15,7 @@ from fusion_rl.errors import ConfigError, UnknownNameError
 from fusion_rl.testing import tiny
 from tests.domains.optical.worlds import few_examples, small_settings
 
-NAMES = ["path", "path-block:1", "path-block:3", "path-start"]
+NAMES = ["path", "path-block:1", "path-block:3", "path-start", "path-modulation"]
 
 
 def simulator(setting: Setting, action: str, seed: int = 1) -> OpticalSimulator:
@@ -49,6 +49,7 @@ def meant(stepped: OpticalSimulator, action: str) -> list[tuple[int, int]]:
         blocks = [s for s in starts if s - 1 not in starts]
         wanted = {
             "path": blocks[:1] or [-1],
+            "path-modulation": blocks[:1] or [-1],  # one format, that which reaches
             "path-block": [*blocks, *[-1] * 9][: int(parameter or 1)],
             "path-start": [s if s in starts else -1 for s in range(world.slots)],
         }[head]

@@ -54,6 +54,10 @@ def test_the_service_reward_of_a_request_can_be_worked_out_by_hand() -> None:
         width=np.array([3, 2, 0], np.int32),
         hops=np.array([2, 1, 0], np.int32),
         gbps=np.array([50.0, 25.0, 25.0]),
+        groomed_gbps=np.array([0.0, 0.0, 0.0]),
+        lightpaths=np.array([1, 1, 0], np.int32),
+        slot_hops=np.array([6, 2, 0], np.int32),
+        inverse_snr=np.zeros(3),
     )
 
     def paid(**options: float | bool) -> list[float]:
@@ -63,3 +67,22 @@ def test_the_service_reward_of_a_request_can_be_worked_out_by_hand() -> None:
     assert paid() == [1.0, 1.0, -1.0]
     assert paid(bandwidth_weighted=True) == [1.0, 0.5, -0.5]
     assert paid(efficiency_weight=3.0) == pytest.approx([1.0 + 3 * 50 / 150, 1.0 + 3 * 25 / 50, -1.0])
+
+
+def test_grooming_is_paid_for_and_slicing_paid_by_hand_worked_amounts() -> None:
+    world = tiny.setting().world
+    outcome = Outcome(  # rides whole; rides half and lights one; is split over three; is blocked
+        verdict=np.array([ACCEPTED, ACCEPTED, ACCEPTED, BLOCKED_NO_SPECTRUM], np.uint8),
+        path=np.array([-1, 0, -1, -1], np.int32),
+        start=np.array([-1, 0, -1, -1], np.int32),
+        width=np.array([0, 2, 0, 0], np.int32),
+        hops=np.array([0, 1, 0, 0], np.int32),
+        gbps=np.array([50.0, 50.0, 50.0, 50.0]),
+        groomed_gbps=np.array([50.0, 25.0, 0.0, 0.0]),
+        lightpaths=np.array([0, 1, 3, 0], np.int32),
+        slot_hops=np.array([0, 2, 6, 0], np.int32),
+        inverse_snr=np.zeros(4),
+    )
+    config = RewardConfig(grooming_bonus=0.5, slicing_penalty=0.25)
+    paid = REWARDS["service"](config, world)(outcome)
+    assert paid.tolist() == [1.5, 1.25, 0.5, -1.0]

@@ -16,6 +16,7 @@ from fusion_rl.config.reward import RewardConfig
 from fusion_rl.domains.optical import rollout
 from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
+from fusion_rl.domains.optical.pipelines.orchestrator import VERDICT_NAMES
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, is_free
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.rollout import LaneServer
@@ -100,7 +101,7 @@ def test_the_simulator_stepped_as_ksp_ff_equals_the_rollout_of_ksp_ff(setting: S
     rolled = rollout.run(
         setting, HEURISTICS["ksp-ff"], requests=count * lanes, lanes=lanes, seed=seed, warmup_requests=0
     )
-    by_verdict = [np.bincount(verdicts[:, lane], minlength=4) for lane in range(lanes)]
+    by_verdict = [np.bincount(verdicts[:, lane], minlength=len(VERDICT_NAMES)) for lane in range(lanes)]
     assert (np.array(by_verdict) == rolled.tally.verdicts).all()
     for lane in range(lanes):
         server = LaneServer(setting.world, HEURISTICS["ksp-ff"], setting.typical_erlang)
