@@ -141,9 +141,9 @@ class LaneServer:
 
     def look(self, now: float) -> tuple[Floats, float]:
         """Share of slots in use on each link, [L], and the links' mean fragmentation, as an arrival finds them."""
-        orchestrator.handle_release(self.world, lane_state.view(self.state, 0), now)
-        utilisation = lane_state.utilisation(self.state, self.world)[0]
-        return utilisation, mean_fragmentation(self.world, lane_state.view(self.state, 0))
+        lane = lane_state.view(self.state, 0)
+        orchestrator.handle_release(self.world, lane, now)
+        return lane_state.utilisation(self.state, self.world)[0], mean_fragmentation(self.world, lane)
 
 
 def serve(
@@ -200,5 +200,6 @@ def _chunks(warmup: int, requests: int) -> Iterator[int]:
 def _compile(setting: Setting, heuristic: Heuristic) -> None:
     """Have everything compiled, or loaded from the cache, before the clock starts."""
     server = LaneServer(setting.world, heuristic, setting.typical_erlang)
-    server.serve(setting.models[0].stream(0).take(1))
+    asked = setting.models[0].stream(0).take(1)
     server.look(0.0)
+    Tally(1, 1, 0).add(0, 0, server.serve(asked).verdict, setting.world.class_gbps[asked.bandwidth_class])
