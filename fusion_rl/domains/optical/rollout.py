@@ -7,14 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from fusion_rl.arrays import Floats
+import numpy as np
+
+from fusion_rl.arrays import Floats, Ints
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.metrics import Gauge, Tally
 from fusion_rl.domains.optical.pipelines import orchestrator
 from fusion_rl.domains.optical.pipelines.orchestrator import Decisions, room_for
-from fusion_rl.domains.optical.pipelines.spectrum import link_fragmentation
+from fusion_rl.domains.optical.pipelines.spectrum import link_fragmentation, link_slots
 from fusion_rl.domains.optical.requests import Request, Requests
 from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.state import Lane, State
@@ -130,6 +132,7 @@ class LaneServer:
         self._decide = heuristic.decide
         self._options = heuristic.prepare(world)
         self._out = room_for(CHUNK)
+        self._used_slots = np.zeros(world.link_length_km.size, np.int32)
 
     def serve(self, requests: Requests) -> Decisions:
         """Serve requests and say what was done; the arrays are overwritten by the next call."""
@@ -141,9 +144,8 @@ class LaneServer:
 
     def look(self, now: float) -> tuple[Floats, float]:
         """Share of slots in use on each link, [L], and the links' mean fragmentation, as an arrival finds them."""
-        lane = lane_state.view(self.state, 0)
-        orchestrator.handle_release(self.world, lane, now)
-        return lane_state.utilisation(self.state, self.world)[0], mean_fragmentation(self.world, lane)
+        fragmentation = look_at_links(self.world, lane_state.view(self.state, 0), now, self._used_slots)
+        return self._used_slots / self.world.slots, fragmentation
 
 
 def serve(
@@ -171,6 +173,15 @@ def serve(
 def recorded(world: World, lane: Lane, request: Request, options: Decisions) -> tuple[int, int]:
     """Repeat a decision made before: `options` has one for each request since the lane's start."""
     return options.path[request.number], options.start[request.number]
+
+
+@kernel
+def look_at_links(world: World, lane: Lane, now: float, used_slots: Ints) -> float:
+    """Fill in the slots in use on each link, [L], as an arrival finds them; returns the mean fragmentation."""
+    orchestrator.handle_release(world, lane, now)
+    for link in range(used_slots.size):
+        used_slots[link] = link_slots(world, lane, link)
+    return mean_fragmentation(world, lane)
 
 
 @kernel
