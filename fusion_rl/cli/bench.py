@@ -64,8 +64,10 @@ def _print(measurements: Sequence["Measurement"], machine: dict[str, Any]) -> No
     for one in measurements:
         told = one.conditions
         spread = f"{_short(told['min'])} .. {_short(told['max'])}"
-        rows.append((one.name, _short(one.value), one.unit, spread, f"{told['load_average']:.1f}", told["timed"]))
-    print_table(("what", "median", "unit", "min .. max", "load", "what was timed"), rows)
+        target = "" if told["target"] is None else _short(told["target"])
+        load = f"{told['load_average']:.1f}"
+        rows.append((one.name, _short(one.value), one.unit, target, spread, load, told["timed"]))
+    print_table(("what", "median", "unit", "target", "min .. max", "load", "what was timed"), rows)
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     typer.echo(
         f"on {machine['cpu']}, {machine['usable_cores']} of {machine['cores']} cores usable, "

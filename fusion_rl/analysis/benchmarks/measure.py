@@ -26,6 +26,16 @@ EXPERIMENT = "deeprmsa-nsfnet"
 LOAD_ERLANG = 250.0
 LIBRARIES = ("fusion_rl", "numpy", "numba", "torch", "stable-baselines3", "sb3-contrib")
 
+# what the package is held to on one idle core of a server of 2026 (the ratio: on two)
+TARGETS = {
+    "rollout ksp-ff K=5": 5_000_000.0,
+    "paths ksp-ff K=50": 3_000_000.0,
+    "rollout mscl K=5": 150_000.0,
+    "two threads / one thread": 1.8,
+    "batched env": 1_000_000.0,
+    "single env": 40_000.0,
+}
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -35,7 +45,8 @@ class Measurement:
         name: what was measured.
         value: the median, in `unit`.
         unit: such as "requests/s".
-        conditions: the benchmark, what was timed, its size, the repetitions and their spread, the machine's load.
+        conditions: the benchmark, the target where there is one, what was timed, its size, the repetitions and
+            their spread, the machine's load.
     """
 
     name: str
@@ -110,7 +121,8 @@ def run(
     for name in chosen(only):
         starting(name)
         for found in BENCHMARKS[name](size):
-            measurements.append(replace(found, conditions={"benchmark": name, **found.conditions}))
+            known = {"benchmark": name, "target": TARGETS.get(found.name)}
+            measurements.append(replace(found, conditions={**known, **found.conditions}))
     return measurements
 
 
