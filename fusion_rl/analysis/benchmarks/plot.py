@@ -92,8 +92,8 @@ def _conditions(measurements: Sequence[Measurement], told: Mapping[str, Any]) ->
     busiest = max(one.conditions["load_average"] for one in measurements)
     seen = next(one.conditions for one in measurements if one.conditions["benchmark"] in PANELS)
     return (
-        f"{seen['experiment']}, K = 5, 100 slots, 250 E, one thread where nothing else is said · median, and the least "
-        f"and most, of {seen['repetitions']}\n{told['cpu']}, {told['usable_cores']} cores usable, "
+        f"{seen['experiment']}, K = 5, 100 slots, 250 E (more with more slots or links), one thread where nothing else "
+        f"is said\nmedian, least and most of {seen['repetitions']} · {told['cpu']}, {told['usable_cores']} cores usable, "
         f"load average up to {busiest:.1f}"
     )
 
