@@ -93,8 +93,8 @@ def _conditions(measurements: Sequence[Measurement], told: Mapping[str, Any]) ->
     seen = next(one.conditions for one in measurements if one.conditions["benchmark"] in PANELS)
     return (
         f"{seen['experiment']}, K = 5, 100 slots, 250 E (more with more slots or links), one thread where nothing else "
-        f"is said\nmedian, least and most of {seen['repetitions']} · {told['cpu']}, {told['usable_cores']} cores usable, "
-        f"load average up to {busiest:.1f}"
+        f"is said\nmedian, least and most of {seen['repetitions']} · {told['cpu']}, {told['usable_cores']} cores, "
+        f"load average to {busiest:.1f}"
     )
 
 
