@@ -19,8 +19,13 @@ _PIPED_WIDTH = 200  # columns where stdout is not a terminal: tables are not fol
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object on stdout: numpy values as numbers and lists, NaN and infinity as null."""
-    typer.echo(json.dumps(_jsonable(value), allow_nan=False))
+    """Print one JSON object on stdout, as `json_text` writes it."""
+    typer.echo(json_text(value))
+
+
+def json_text(value: Mapping[str, Any]) -> str:
+    """One JSON object: numpy values as numbers and lists, NaN and infinity as null."""
+    return json.dumps(_jsonable(value), allow_nan=False)
 
 
 def log_console() -> "Console":

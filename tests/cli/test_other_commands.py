@@ -89,6 +89,40 @@ def test_bench_says_what_it_timed_and_on_what(capsys: pytest.CaptureFixture[str]
     assert {"timed", "repetitions", "load_average", "cpu"} <= batched["conditions"].keys()
 
 
+def test_bench_writes_its_results_and_draws_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    results, picture = tmp_path / "bench.json", tmp_path / "bench.png"
+    only = ("--quick", "--only", "lanes", "--only", "memory-lanes")
+    shown = run_json(capsys, "bench", *only, "--output", str(results), "--plot", str(picture))
+    assert json.loads(results.read_text()) == shown
+    assert picture.read_bytes().startswith(PNG)
+    assert {path.name for path in tmp_path.iterdir()} == {"bench.json", "bench.png"}
+    by_lanes = [result for result in shown["results"] if result["conditions"]["benchmark"] == "lanes"]
+    assert [result["conditions"]["lanes"] for result in by_lanes] == [1, 16, 256]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--plot", "cost.txt"), [".png", ".svg", ".pdf"]),
+        (("--output", "nowhere/bench.json"), ["--output", "nowhere"]),
+        (("--only", "start-up", "--plot", "cost.png"), ["nothing to draw", "start-up", "paths"]),
+        (("--only", "pahts",), ["pahts", "did you mean 'paths'?"]),
+    ],
+)  # fmt: skip
+def test_bench_refuses_before_it_measures(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    said: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, "bench", *arguments)
+    assert (code, out) == (2, "")
+    assert all(word in err for word in said), err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_doctor_finds_this_installation_well(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

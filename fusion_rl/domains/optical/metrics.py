@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fusion_rl.arrays import Bytes, Floats, Ints64
+from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines.orchestrator import (
     ACCEPTED,
     BLOCKED_NO_REACH,
@@ -96,16 +97,19 @@ class Tally:
                 "the policy chose a path of another pair, out of reach, or spectrum that is in use; it must "
                 "return a free block of one of the request's candidate paths, or start -1 to refuse"
             )
-        begin = np.clip(self.warmup_requests - first_number, 0, verdict.size)
-        end = np.clip(self.warmup_requests + self.requests - first_number, 0, verdict.size)
-        verdict, gbps = verdict[begin:end], gbps[begin:end]
-        batch = (np.arange(begin, end) + first_number - self.warmup_requests) // self._batch_requests
-        blocked = verdict != ACCEPTED
-        self.offered[lane] += np.bincount(batch, minlength=BATCHES)
-        self.blocked[lane] += np.bincount(batch, blocked, BATCHES)
-        self.offered_gbps[lane] += np.bincount(batch, gbps, BATCHES)
-        self.blocked_gbps[lane] += np.bincount(batch, gbps * blocked, BATCHES)
-        self.verdicts[lane] += np.bincount(verdict, minlength=len(VERDICT_NAMES))
+        begin = min(max(self.warmup_requests - first_number, 0), verdict.size)
+        end = min(max(self.warmup_requests + self.requests - first_number, 0), verdict.size)
+        count_requests(
+            np.ascontiguousarray(verdict[begin:end]),
+            np.ascontiguousarray(gbps[begin:end]),
+            first_number + begin - self.warmup_requests,
+            self._batch_requests,
+            self.offered[lane],
+            self.blocked[lane],
+            self.offered_gbps[lane],
+            self.blocked_gbps[lane],
+            self.verdicts[lane],
+        )
 
     @property
     def service_blocking(self) -> Estimate:
@@ -136,6 +140,41 @@ class Tally:
     def blocking_by_lane(self) -> Floats:
         """Service blocking of each lane, [B]: what paired comparisons are made of."""
         return np.asarray(self.blocked.sum(axis=1) / self.offered.sum(axis=1))
+
+
+@kernel
+def count_requests(
+    verdict: Bytes,
+    gbps: Floats,
+    position: int,
+    batch_requests: int,
+    offered: Floats,
+    blocked: Floats,
+    offered_gbps: Floats,
+    blocked_gbps: Floats,
+    verdicts: Ints64,
+) -> None:
+    """Add requests to the counts of one lane by batch, and by verdict.
+
+    A kernel, because the lanes of other threads wait while Python counts. `position` is that of the first request
+    among those that count.
+    """
+    first = 0
+    while first < verdict.size:
+        batch = (position + first) // batch_requests
+        last = min((batch + 1) * batch_requests - position, verdict.size)
+        lost, asked_gbps, lost_gbps = 0, 0.0, 0.0
+        for t in range(first, last):
+            asked_gbps += gbps[t]
+            verdicts[verdict[t]] += 1
+            if verdict[t] != ACCEPTED:
+                lost += 1
+                lost_gbps += gbps[t]
+        offered[batch] += last - first
+        blocked[batch] += lost
+        offered_gbps[batch] += asked_gbps
+        blocked_gbps[batch] += lost_gbps
+        first = last
 
 
 class Gauge:

@@ -7,14 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from fusion_rl.arrays import Floats
+import numpy as np
+
+from fusion_rl.arrays import Floats, Ints
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.metrics import Gauge, Tally
 from fusion_rl.domains.optical.pipelines import orchestrator
 from fusion_rl.domains.optical.pipelines.orchestrator import Decisions, room_for
-from fusion_rl.domains.optical.pipelines.spectrum import link_fragmentation
+from fusion_rl.domains.optical.pipelines.spectrum import link_fragmentation, link_slots
 from fusion_rl.domains.optical.requests import Request, Requests
 from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.state import Lane, State
@@ -130,6 +132,7 @@ class LaneServer:
         self._decide = heuristic.decide
         self._options = heuristic.prepare(world)
         self._out = room_for(CHUNK)
+        self._used_slots = np.zeros(world.link_length_km.size, np.int32)
 
     def serve(self, requests: Requests) -> Decisions:
         """Serve requests and say what was done; the arrays are overwritten by the next call."""
@@ -141,9 +144,8 @@ class LaneServer:
 
     def look(self, now: float) -> tuple[Floats, float]:
         """Share of slots in use on each link, [L], and the links' mean fragmentation, as an arrival finds them."""
-        orchestrator.handle_release(self.world, lane_state.view(self.state, 0), now)
-        utilisation = lane_state.utilisation(self.state, self.world)[0]
-        return utilisation, mean_fragmentation(self.world, lane_state.view(self.state, 0))
+        fragmentation = look_at_links(self.world, lane_state.view(self.state, 0), now, self._used_slots)
+        return self._used_slots / self.world.slots, fragmentation
 
 
 def serve(
@@ -175,6 +177,15 @@ def recorded(world: World, lane: Lane, request: Request, options: Decisions) -> 
 
 
 @kernel
+def look_at_links(world: World, lane: Lane, now: float, used_slots: Ints) -> float:
+    """Fill in the slots in use on each link, [L], as an arrival finds them; returns the mean fragmentation."""
+    orchestrator.handle_release(world, lane, now)
+    for link in range(used_slots.size):
+        used_slots[link] = link_slots(world, lane, link)
+    return mean_fragmentation(world, lane)
+
+
+@kernel
 def mean_fragmentation(world: World, lane: Lane) -> float:
     """Mean over links of 1 - longest free block / free slots."""
     total = 0.0
@@ -201,5 +212,6 @@ def _chunks(warmup: int, requests: int) -> Iterator[int]:
 def _compile(setting: Setting, heuristic: Heuristic) -> None:
     """Have everything compiled, or loaded from the cache, before the clock starts."""
     server = LaneServer(setting.world, heuristic, setting.typical_erlang)
-    server.serve(setting.models[0].stream(0).take(1))
+    asked = setting.models[0].stream(0).take(1)
     server.look(0.0)
+    Tally(1, 1, 0).add(0, 0, server.serve(asked).verdict, setting.world.class_gbps[asked.bandwidth_class])

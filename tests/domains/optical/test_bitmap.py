@@ -41,6 +41,7 @@ def test_bits_of_a_word_are_counted_and_found(number: int) -> None:
         assert bitmap.count_bits(np.uint64(value)) == value.bit_count()
         lowest = (value & -value).bit_length() - 1 if value else 64
         assert bitmap.lowest_bit(np.uint64(value)) == lowest
+        assert bitmap.highest_bit(np.uint64(value)) == value.bit_length() - 1
 
 
 @examples
@@ -72,6 +73,15 @@ def test_the_next_set_and_the_next_clear_slot_are_found(given_row: Any, slot: in
     row, slots, bits = given_row
     assert bitmap.next_set(row, slot) == min((s for s in slots if s >= slot), default=bits)
     assert bitmap.next_clear(row, slot) == next((s for s in range(slot, bits) if s not in slots), bits)
+
+
+@examples
+@given(rows(), st.data())
+def test_the_last_set_and_the_last_clear_slot_are_found(given_row: Any, data: st.DataObject) -> None:
+    row, slots, bits = given_row
+    slot = data.draw(st.integers(0, bits))
+    assert bitmap.last_set(row, slot) == max((s for s in slots if s < slot), default=-1)
+    assert bitmap.last_clear(row, slot) == max(set(range(slot)) - slots, default=-1)
 
 
 @examples

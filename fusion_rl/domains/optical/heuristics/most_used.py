@@ -5,9 +5,6 @@ Wavelength assignment in fixed routing WDM networks, ICC 1997. For a block of sl
 in XLRON 1.1.0's ksp_mu.
 """
 
-import numpy as np
-
-from fusion_rl.arrays import Ints, Words
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.pipelines.demand import slots_needed
@@ -17,42 +14,37 @@ from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
 
 
-def room_to_count(world: World) -> Ints:
-    """One count a slot, made anew for each request, [S]."""
-    return np.zeros(world.slots, np.int32)
-
-
 @kernel
-def count_links(world: World, lane: Lane, links_using: Ints) -> None:
-    """On how many links of the network each slot is in use."""
-    links_using[:] = 0
+def links_using(lane: Lane, slot: int) -> int:
+    """On how many links of the network a slot is in use."""
+    word = slot // bitmap.WORD_BITS
+    only = bitmap.span(word, slot, slot + 1)
+    count = 0
     for link in range(lane.occupied.shape[0]):
-        slot = bitmap.next_set(lane.occupied[link], 0)
-        while slot < world.slots:
-            links_using[slot] += 1
-            slot = bitmap.next_set(lane.occupied[link], slot + 1)
+        count += (lane.occupied[link, word] & only) != bitmap.NONE
+    return count
 
 
 @kernel
-def most_used_of(world: World, starts: Words, links_using: Ints) -> int:
-    """Of the slots in a set, the one in use on most links; of equal ones the lowest."""
+def most_used_start(world: World, lane: Lane) -> int:
+    """Of the starts in lane.free the one whose slot is in use on most links; of equal ones the lowest."""
     best, most = NOWHERE, -1
-    start = bitmap.next_set(starts, 0)
+    start = bitmap.next_set(lane.free, 0)
     while start < world.slots:
-        if links_using[start] > most:
-            best, most = start, links_using[start]
-        start = bitmap.next_set(starts, start + 1)
+        count = links_using(lane, start)
+        if count > most:
+            best, most = start, count
+        start = bitmap.next_set(lane.free, start + 1)
     return best
 
 
 @kernel
-def most_used(world: World, lane: Lane, request: Request, options: Ints) -> tuple[int, int]:
+def most_used(world: World, lane: Lane, request: Request, options: int) -> tuple[int, int]:
     """Take the first candidate path that has a free block, and its most-used start."""
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
         width = slots_needed(world, lane, request, path)
         if width > 0:
             find_starts(world, lane, path, width)
             if bitmap.next_set(lane.free, 0) < world.slots:
-                count_links(world, lane, options)
-                return path, most_used_of(world, lane.free, options)
+                return path, most_used_start(world, lane)
     return NOWHERE, NOWHERE

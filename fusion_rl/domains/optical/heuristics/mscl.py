@@ -7,16 +7,20 @@ when the block is taken. A decision (path, start) is scored by the loss summed o
 link with the path; the routes are the best-ranked candidate path of every ordered pair. Least loss wins, then
 the better-ranked path, then the lower start.
 
-With P[x] the capacity of the slots below x and Q[x] of those from x on, a block of n slots at s costs
-Q[0] - P[s] - Q[s + n]: one pass over a route gives the loss of every start. Rows of P and Q are kept, and
-made anew when the route's free slots have changed.
+Of the ways to place a request, let E[x] be those whose last slot is x, and S[x] those whose first slot is x. A
+block of n slots at s costs V less what ends below s and what starts from s + n on; as V is the sum of all S,
+
+    loss(s) = S[0] + .. + S[s + n - 1] - (E[0] + .. + E[s - 1]).
+
+So the rows S and E of the routes are added up first, slot by slot, and one walk along the sums then gives the
+loss of every start. A route's rows are kept, and mended where its free slots have changed.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from fusion_rl.arrays import Ints, Ints64, Words
+from fusion_rl.arrays import AnyArray, Ints, Ints64, Words
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.pipelines.demand import slots_needed
@@ -25,115 +29,120 @@ from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
 
+AT_A_TIME = 4  # routes whose rows are added up together: fewer trips to the sums
+
 
 class Capacities(NamedTuple):
-    """The routes of a world, and what one lane remembers of them."""
+    """The routes of a world, and what one lane remembers of them.
+
+    The rows and their sums are of 16 bits where no sum can be larger, else of 32.
+    """
 
     route_path: Ints  # [R] the candidate path that is the route of each pair
     link_first: Ints  # [L + 1] the routes over link l are link_routes[link_first[l]] .. [link_first[l + 1] - 1]
     link_routes: Ints
-    run_capacity: Ints  # [R, S + 1] capacity of a run by its length
-    backwards: Ints  # [R, S + 1] the same from the longest run down
-    below: Ints  # [R, S + 1] P
-    above: Ints  # [R, S + 1] Q
-    known_free: Words  # [R, W] the free slots that P and Q were made from
+    route_kind: Ints  # [R] routes of a kind have the same widths
+    fitting: AnyArray  # [kinds, S] widths that fit into 1, 2 .. slots
+    fitting_backwards: AnyArray  # [kinds, S] into S, S - 1 .. slots
+    placements: AnyArray  # [R + 1, 2 S] S and then E; a row of zeros at the end
+    known_free: Words  # [R, W] the free slots that a row stands for
+    changed: Words  # [W] room for the slots that are new since then
     seen: Ints64  # [R] the last path that a route was summed for, by running number
     paths_scored: Ints64  # [1]
-    loss: Ints  # [S] of each start on the path that is scored
+    near: Ints  # [R + AT_A_TIME] room for the routes that share a link with the path that is scored
+    sums: AnyArray  # [2 S] room for the sum of their rows
 
 
 def prepare(world: World) -> Capacities:
     """Room for one lane, with every route's row to be made on first use."""
-    pairs, slots = world.pair_source.size, world.slots
+    slots = world.slots
     # Where a route is listed once for each format, the first that reaches is what its requests would use.
     reaches = (world.path_width > 0).max(axis=1)
-    routes = [
-        first + int(reaches[first:last].argmax())
-        for first, last in zip(world.path_first[:-1].tolist(), world.path_first[1:].tolist(), strict=True)
-    ]
-    by_link: list[list[int]] = [[] for _ in range(world.link_length_km.size)]
-    for route, path in enumerate(routes):
-        for link in world.path_links[world.link_first[path] : world.link_first[path + 1]]:
-            by_link[link].append(route)
-    lengths = np.arange(slots + 1)
-    run_capacity = np.zeros((pairs, slots + 1), np.int32)
-    for route, path in enumerate(routes):
-        for width in np.unique(world.path_width[path]):
-            if width > 0:
-                run_capacity[route] += np.maximum(0, lengths - width + 1).astype(np.int32)
+    candidates = zip(world.path_first[:-1].tolist(), world.path_first[1:].tolist(), strict=True)
+    routes = np.array([first + int(reaches[first:last].argmax()) for first, last in candidates], np.int32)
+    hops = world.path_hops[routes]
+    behind = np.cumsum(hops) - hops
+    route_links = world.path_links[np.repeat(world.link_first[routes] - behind, hops) + np.arange(hops.sum())]
+    used = np.zeros((routes.size, slots + 1), np.bool_)  # whether a route has a width
+    widths = world.path_width[routes]
+    used[np.arange(routes.size)[:, None], np.where(widths <= slots, widths, 0)] = True
+    fitting, kinds = np.unique(np.cumsum(used[:, 1:], axis=1), axis=0, return_inverse=True)
+    by_link = np.repeat(np.arange(routes.size), hops)[np.argsort(route_links, kind="stable")]
+    link_first = np.append(0, np.cumsum(np.bincount(route_links, minlength=world.link_length_km.size)))
+    fitting = fitting.astype(_sum_type(world, fitting[kinds.reshape(-1), -1], by_link, link_first))
     return Capacities(
-        route_path=np.array(routes),
-        link_first=np.cumsum([0, *map(len, by_link)], dtype=np.int32),
-        link_routes=np.array([route for routes in by_link for route in routes], np.int32),
-        run_capacity=run_capacity,
-        backwards=np.ascontiguousarray(run_capacity[:, ::-1]),
-        below=np.zeros((pairs, slots + 1), np.int32),
-        above=np.zeros((pairs, slots + 1), np.int32),
+        route_path=routes,
+        link_first=link_first.astype(np.int32),
+        link_routes=by_link.astype(np.int32),
+        route_kind=kinds.reshape(-1).astype(np.int32),
+        fitting=fitting,
+        fitting_backwards=np.ascontiguousarray(fitting[:, ::-1]),
+        placements=np.zeros((routes.size + 1, 2 * slots), fitting.dtype),
         # Nothing free is what rows of zeros say.
-        known_free=np.zeros((pairs, world.beyond.size), np.uint64),
-        seen=np.zeros(pairs, np.int64),
+        known_free=np.zeros((routes.size, world.beyond.size), np.uint64),
+        changed=np.zeros(world.beyond.size, np.uint64),
+        seen=np.zeros(routes.size, np.int64),
         paths_scored=np.zeros(1, np.int64),
-        loss=np.zeros(slots, np.int32),
+        near=np.zeros(routes.size + AT_A_TIME, np.int32),
+        sums=np.zeros(2 * slots, fitting.dtype),
     )
+
+
+def _sum_type(world: World, most: Ints64, by_link: Ints64, link_first: Ints64) -> type[np.int16] | type[np.int32]:
+    """The type that holds the sum of `most`, [R], over the routes that share a link with any one path."""
+    over_link = np.diff(np.append(0, np.cumsum(most[by_link]))[link_first])
+    over_path = np.diff(np.append(0, np.cumsum(over_link[world.path_links]))[world.link_first])
+    return np.int16 if over_path.max() <= np.iinfo(np.int16).max else np.int32
 
 
 @kernel
 def refresh(world: World, lane: Lane, capacities: Capacities, route: int) -> None:
-    """Make a route's rows of P and Q anew if its free slots have changed."""
+    """Bring a route's row up to date with its free slots."""
     path = capacities.route_path[route]
-    known = capacities.known_free[route]
-    changed = False
+    known, changed = capacities.known_free[route], capacities.changed
+    any_changed = False
     for word in range(known.size):
         used = bitmap.NONE
         for hop in range(world.link_first[path], world.link_first[path + 1]):
             used |= lane.occupied[world.path_links[hop], word]
-        changed |= known[word] != ~used
+        changed[word] = known[word] ^ ~used
+        any_changed |= changed[word] != bitmap.NONE
         known[word] = ~used
-    if changed:
-        fill_rows(world.slots, capacities, route)
+    if any_changed:
+        fill_row(world.slots, capacities, route)
 
 
 @kernel
-def fill_rows(slots: int, capacities: Capacities, route: int) -> None:
-    """P and Q of a route from its free slots."""
-    known = capacities.known_free[route]
-    below, above = capacities.below[route], capacities.above[route]
-    by_length, backwards = capacities.run_capacity[route], capacities.backwards[route]
-    total = 0
-    position = 0
-    start = bitmap.next_set(known, 0)
-    while start < slots:
+def fill_row(slots: int, capacities: Capacities, route: int) -> None:
+    """S and E of a route from its free slots, in the runs that meet the changed ones: the others stay as they are."""
+    known, row = capacities.known_free[route], capacities.placements[route]
+    fitting = capacities.fitting[capacities.route_kind[route]]
+    backwards = capacities.fitting_backwards[capacities.route_kind[route]]
+    low = bitmap.next_set(capacities.changed, 0)
+    high = bitmap.last_set(capacities.changed, slots) + 1
+    row[low:high] = 0
+    row[slots + low : slots + high] = 0
+    start = bitmap.next_set(known, bitmap.last_clear(known, low) + 1)
+    while start < slots and start <= high:
         end = bitmap.next_clear(known, start)
         length = end - start
-        whole = by_length[length]
-        below[position:start] = total
-        above[position:start] = total
         # Slices, because their loops need no check for indices that count from the end, and so become SIMD.
-        run_below, run_above, shorter = below[start:end], above[start:end], backwards[slots - length :]
+        starting, ending, shorter = row[start:end], row[slots + start : slots + end], backwards[slots - length :]
         for i in range(length):
-            run_below[i] = total + by_length[i]
-            # Filled as the capacity below; turned into that above once the whole is known.
-            run_above[i] = total + whole - shorter[i]
-        total += whole
-        position = end
+            starting[i] = shorter[i]
+            ending[i] = fitting[i]
         start = bitmap.next_set(known, end)
-    below[position:] = total
-    above[position:] = total
-    for x in range(slots + 1):
-        above[x] = total - above[x]
 
 
 @kernel
-def score_starts(world: World, lane: Lane, capacities: Capacities, path: int, width: int, before: int) -> None:
-    """Leave the summed loss of every start on a path in capacities.loss.
+def find_near(world: World, lane: Lane, capacities: Capacities, path: int, before: int) -> int:
+    """Leave the routes that share a link with a path in capacities.near, up to date; returns how many they are.
 
     `before` is the running number of paths when the request arrived: a route seen since then is up to date.
     """
-    loss = capacities.loss
-    starts = world.slots - width + 1
-    loss[:starts] = 0
     capacities.paths_scored[0] += 1
     mark = capacities.paths_scored[0]
+    count = 0
     for hop in range(world.link_first[path], world.link_first[path + 1]):
         link = world.path_links[hop]
         for entry in range(capacities.link_first[link], capacities.link_first[link + 1]):
@@ -143,11 +152,21 @@ def score_starts(world: World, lane: Lane, capacities: Capacities, path: int, wi
             if capacities.seen[route] <= before:
                 refresh(world, lane, capacities, route)
             capacities.seen[route] = mark
-            below = capacities.below[route]
-            behind = capacities.above[route, width:]
-            whole = capacities.above[route, 0]
-            for start in range(starts):
-                loss[start] += whole - below[start] - behind[start]
+            capacities.near[count] = route
+            count += 1
+    return count
+
+
+@kernel
+def add_rows(capacities: Capacities, count: int) -> None:
+    """Leave the sum of the rows of the first `count` routes of capacities.near in capacities.sums."""
+    sums, near, rows = capacities.sums, capacities.near, capacities.placements
+    sums[:] = 0
+    near[count : count + AT_A_TIME] = rows.shape[0] - 1
+    for i in range(0, count, AT_A_TIME):
+        one, two, three, four = rows[near[i]], rows[near[i + 1]], rows[near[i + 2]], rows[near[i + 3]]
+        for x in range(sums.size):
+            sums[x] += one[x] + two[x] + three[x] + four[x]
 
 
 @kernel
@@ -157,13 +176,21 @@ def best_start(world: World, lane: Lane, capacities: Capacities, path: int, widt
     start = bitmap.next_set(lane.free, 0)
     if start >= world.slots:
         return NOWHERE, 0
-    score_starts(world, lane, capacities, path, width, before)
-    best = start
+    add_rows(capacities, find_near(world, lane, capacities, path, before))
+    starting, ending = capacities.sums[: world.slots], capacities.sums[world.slots :]
+    loss = 0
+    for slot in range(width):
+        loss += int(starting[slot])
+    best, least, here = NOWHERE, 0, 0
     while start < world.slots:
-        if capacities.loss[start] < capacities.loss[best]:
-            best = start
+        entering, leaving = starting[here + width : start + width], ending[here:start]
+        for i in range(start - here):
+            loss += int(entering[i]) - int(leaving[i])
+        if best == NOWHERE or loss < least:
+            best, least = start, loss
+        here = start
         start = bitmap.next_set(lane.free, start + 1)
-    return best, capacities.loss[best]
+    return best, least
 
 
 @kernel

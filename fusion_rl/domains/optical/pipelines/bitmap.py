@@ -35,6 +35,14 @@ def lowest_bit(word: np.uint64) -> int:
 
 
 @kernel
+def highest_bit(word: np.uint64) -> int:
+    """Position of the highest set bit of one word; -1 if there is none."""
+    for shift in (1, 2, 4, 8, 16, 32):
+        word = word | (word >> np.uint64(shift))
+    return count_bits(word) - 1
+
+
+@kernel
 def span(word_index: int, start: int, end: int) -> np.uint64:
     """The bits of slots start..end-1 that fall into one word."""
     low = max(start - word_index * WORD_BITS, 0)
@@ -115,6 +123,36 @@ def next_clear(bits: Words, slot: int) -> int:
             return bits.size * WORD_BITS
         rest = ~bits[word]
     return word * WORD_BITS + lowest_bit(rest)
+
+
+@kernel
+def last_set(bits: Words, slot: int) -> int:
+    """The highest set slot below `slot`; -1 if there is none."""
+    word = (slot - 1) // WORD_BITS
+    if word < 0:
+        return -1
+    rest = bits[word] & span(word, 0, slot)
+    while rest == NONE:
+        if word == 0:
+            return -1
+        word -= 1
+        rest = bits[word]
+    return word * WORD_BITS + highest_bit(rest)
+
+
+@kernel
+def last_clear(bits: Words, slot: int) -> int:
+    """The highest clear slot below `slot`; -1 if there is none."""
+    word = (slot - 1) // WORD_BITS
+    if word < 0:
+        return -1
+    rest = ~bits[word] & span(word, 0, slot)
+    while rest == NONE:
+        if word == 0:
+            return -1
+        word -= 1
+        rest = ~bits[word]
+    return word * WORD_BITS + highest_bit(rest)
 
 
 @kernel
