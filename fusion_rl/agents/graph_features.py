@@ -61,9 +61,9 @@ class GraphFeatures(BaseFeaturesExtractor):
         units: int,
     ) -> None:
         of_paths, context = columns_of(layout, paths)
-        self_sizes = (paths, len(of_paths[0]) + units, len(context) + units)
-        super().__init__(observation_space, paths * self_sizes[1] + self_sizes[2])
-        self.paths, self.path_size, self.context_size = self_sizes
+        path_size, context_size = len(of_paths[0]) + units, len(context) + units
+        super().__init__(observation_space, paths * path_size + context_size)
+        self.paths, self.path_size, self.context_size = paths, path_size, context_size
         self._parts = list(layout)
         tables = {"leaving": leaving, "entering": entering, "path_links": path_links, "link_length": link_length}
         tables["order"] = np.array([column for columns in of_paths for column in columns] + context)
@@ -85,7 +85,7 @@ class GraphFeatures(BaseFeaturesExtractor):
         learned = padded[lanes, on_path].sum(dim=2) / hops
         entries = as_row(observations, self._parts)[:, self.order]
         size = self.path_size - learned.shape[2]
-        own = entries[:, : self.paths * size].unflatten(1, (self.paths, size))
+        own = entries[:, : self.paths * size].reshape(-1, self.paths, size)
         described = torch.cat([own, learned], dim=2).flatten(1)
         return torch.cat([described, entries[:, self.paths * size :], links.mean(dim=1)], dim=1)
 

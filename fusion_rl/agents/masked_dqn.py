@@ -69,7 +69,7 @@ class MaskedReplayBuffer(_NextMasks, ReplayBuffer):
     """For flat observations."""
 
 
-class MaskedDictReplayBuffer(_NextMasks, DictReplayBuffer):
+class MaskedDictReplayBuffer(_NextMasks, DictReplayBuffer):  # type: ignore[misc]
     """For observations by part."""
 
 
@@ -115,7 +115,7 @@ class _Masked(_Algorithm):
         replay_buffer.next_masks[replay_buffer.pos] = masks_after(self.env, dones, infos)
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
 
-    def predict(  # type: ignore[override]
+    def predict(
         self,
         observation: Any,
         state: Any = None,
@@ -161,7 +161,7 @@ class _Masked(_Algorithm):
         self.logger.record("train/loss", np.mean(losses))
 
 
-class MaskedDQN(_Masked, DQN):
+class MaskedDQN(_Masked, DQN):  # type: ignore[misc]
     """DQN within action masks."""
 
     def _values(self, observations: Any) -> torch.Tensor:

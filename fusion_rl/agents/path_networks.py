@@ -45,7 +45,7 @@ class PathEncoder(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Codes of a batch."""
         paths, size = self._shape
-        own = features[:, : paths * size].unflatten(1, (paths, size))
+        own = features[:, : paths * size].reshape(-1, paths, size)
         context = features[:, None, paths * size :].expand(-1, paths, -1)
         codes = self.each(torch.cat([own, context], dim=2))
         everyone = codes.mean(dim=1, keepdim=True).expand_as(codes)
@@ -70,8 +70,8 @@ class PathHead(nn.Module):
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         """Outputs of a batch."""
-        outputs = self.linear(codes.reshape(-1, *self._codes))
-        return outputs.unflatten(2, self._outputs).transpose(1, 2).flatten(1)
+        outputs: torch.Tensor = self.linear(codes.reshape(-1, *self._codes))
+        return outputs.reshape(-1, self._codes[0], *self._outputs).transpose(1, 2).flatten(1)
 
 
 class PathActorCritic(nn.Module):

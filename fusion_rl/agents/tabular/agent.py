@@ -180,7 +180,7 @@ class TabularAlgorithm(BaseAlgorithm):
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
         self.logger.dump(step=self.num_timesteps)
 
-    def predict(  # type: ignore[override]
+    def predict(
         self,
         observation: Any,
         state: Any = None,
