@@ -15,7 +15,7 @@ from fusion_rl.config.agent import NetworkAgent
 from fusion_rl.config.algorithm import AlgorithmConfig
 from fusion_rl.config.schedule import LAWS
 from fusion_rl.config.value_based import DQNFamily
-from fusion_rl.errors import ConfigError
+from fusion_rl.errors import ConfigError, PolicyError
 from fusion_rl.tracking.sb3_classes import MASKED, sb3_class
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def make_agent(settings: AlgorithmConfig, env: "VecEnv", *, seed: int, device: s
 
     Raises:
         ConfigError: the observation lacks what the algorithm or its network reads.
+        PolicyError: the environment lacks it.
     """
     from fusion_rl.agents.schedules import as_schedule
 
@@ -101,6 +102,8 @@ def _policy(settings: AlgorithmConfig, env: "VecEnv") -> tuple[Any, dict[str, An
     if settings.features == "mlp":
         recurrent = "Lstm" if settings.name == "recurrent-ppo" else ""
         return f"{'MultiInput' if by_part else 'Mlp'}{recurrent}Policy", {"policy_kwargs": arguments}
+    if not env.has_attr("simulator"):
+        raise PolicyError(f"algorithm.features {settings.features} needs lanes of our simulator, as OpticalVecEnv has")
     from fusion_rl.agents import path_networks
 
     extractor, made_with = _extractor(settings, env.get_attr("simulator")[0].setting)

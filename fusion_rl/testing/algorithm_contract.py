@@ -31,7 +31,7 @@ from fusion_rl.training.policies import Agent, as_policy
 LANES = 8
 LOAD_ERLANG = 6.0  # where the better of the tiny world's heuristics block half of what a random choice does
 STEPS = 6_000
-REQUESTS = 16_000
+REQUESTS = 10_000
 
 
 def experiment(settings: AlgorithmConfig) -> ExperimentConfig:

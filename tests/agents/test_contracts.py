@@ -45,7 +45,7 @@ def quick(name: str, **changes: Any) -> AlgorithmConfig:
 
 @pytest.mark.parametrize("name", ALGORITHM_MODELS)
 class TestAlgorithms(AlgorithmContract):
-    steps = 10_000
+    steps = 8_000
 
     def settings(self, name: str) -> AlgorithmConfig:
         return quick(name)
