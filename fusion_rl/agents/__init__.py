@@ -1,1 +1,1 @@
-"""Agents that learn: Stable-Baselines3's algorithms, chosen by name."""
+"""Agents that learn: Stable-Baselines3's algorithms and our own, chosen by name."""

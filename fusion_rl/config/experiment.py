@@ -4,12 +4,14 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from fusion_rl.config.algorithm import AlgorithmConfig, DQNFamily, PPOFamily
+from fusion_rl.config.algorithm import AlgorithmConfig
 from fusion_rl.config.base import Settings
 from fusion_rl.config.execution import ExecutionConfig
 from fusion_rl.config.network import NetworkConfig
+from fusion_rl.config.policy_gradient import PPOFamily, TRPOConfig
 from fusion_rl.config.reward import RewardConfig
 from fusion_rl.config.scenarios import ScenariosConfig
+from fusion_rl.config.value_based import DQNFamily
 
 
 class ExperimentConfig(Settings):
@@ -46,7 +48,7 @@ class ExperimentConfig(Settings):
     @model_validator(mode="after")
     def _check_batches(self) -> Self:
         algorithm, lanes = self.algorithm, self.execution.lanes
-        if isinstance(algorithm, PPOFamily) and (algorithm.n_steps * lanes) % algorithm.batch_size:
+        if isinstance(algorithm, PPOFamily | TRPOConfig) and (algorithm.n_steps * lanes) % algorithm.batch_size:
             collected = f"{algorithm.n_steps} x {lanes} = {algorithm.n_steps * lanes}"
             raise ValueError(
                 f"algorithm.batch_size ({algorithm.batch_size}) must divide algorithm.n_steps x"

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, Union
 
-from fusion_rl.config.algorithm import AlgorithmCommon
+from fusion_rl.config.agent import AlgorithmCommon, common_settings
+from fusion_rl.config.algorithm import ALGORITHM_MODELS
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -92,5 +93,7 @@ def _without_other_variant(base: dict[str, Tree], over: dict[str, Tree], path: t
     key = variant_key(path)
     if key not in base or key not in over or plain(base[key]) == plain(over[key]):
         return dict(base)
-    survives = AlgorithmCommon.model_fields if path == ("algorithm",) else ()
+    survives: set[str] = set()
+    if path == ("algorithm",):
+        survives = common_settings(ALGORITHM_MODELS.get(str(plain(over[key])), AlgorithmCommon))
     return {key: entry for key, entry in base.items() if key in survives}

@@ -15,8 +15,8 @@ class OpticalVecEnv(VecEnv):
     """The lanes of a simulator, side by side in one process.
 
     A lane whose episode ends is reset at once. Its info then holds what Stable-Baselines3 looks for (`episode`,
-    `terminal_observation`, `TimeLimit.truncated`) and `service_blocking`, the share of the episode's requests
-    that were blocked.
+    `terminal_observation`, `TimeLimit.truncated`), `terminal_action_mask` for the masked agents, and
+    `service_blocking`, the share of the episode's requests that were blocked.
 
     Args:
         simulator: the lanes.
@@ -62,8 +62,10 @@ class OpticalVecEnv(VecEnv):
         self._lengths += 1
         ended = np.flatnonzero(step.ended)
         if ended.size:
+            masks = self.action_masks()
             for b in ended:
                 infos[b] = self._episode_info(int(b), observations)
+                infos[b]["terminal_action_mask"] = masks[b]
             self.simulator.reset(ended.tolist())
             observations = self.simulator.observations()
         return observations, step.reward, step.ended, infos

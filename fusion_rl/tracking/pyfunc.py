@@ -1,6 +1,7 @@
 """A trained policy as MLflow sees it: a function from observations to actions, holding an SB3 zip.
 
-The zip is unpickled by SB3's ``load``: a model from a stranger runs the stranger's code.
+The zip is unpickled by SB3's ``load``: a model from a stranger runs the stranger's code. Each call stands by itself:
+a recurrent policy remembers nothing from one to the next.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from fusion_rl.errors import TrackingError
-from fusion_rl.tracking.sb3_classes import sb3_class
+from fusion_rl.tracking.sb3_classes import MASKED, sb3_class
 
 if TYPE_CHECKING:
     from gymnasium import Space
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint"  # the zip's name among the model's artifacts
 ALGORITHM = "algorithm"  # the model_config entry that says which class reads it
-MASKED_ALGORITHMS = frozenset({"maskable-ppo"})
 
 
 class SB3Policy(PythonModel):
@@ -61,9 +61,9 @@ class SB3Policy(PythonModel):
 
     def _masks(self, flat_masks: np.ndarray, lanes: int) -> np.ndarray:
         """Masks [n, actions] from a flat list."""
-        if self._algorithm not in MASKED_ALGORITHMS:
+        if self._algorithm not in MASKED:
             raise TrackingError(
-                f"a {self._algorithm} policy takes no action_masks; only {', '.join(sorted(MASKED_ALGORITHMS))} does"
+                f"a {self._algorithm} policy takes no action_masks; only {', '.join(sorted(MASKED))} does"
             )
         actions = int(self._policy.action_space.n)  # type: ignore[attr-defined]  # Discrete, as masking asks
         if flat_masks.size != lanes * actions:
@@ -87,7 +87,7 @@ def signature_of(policy: BaseAlgorithm, algorithm: str) -> ModelSignature:
         else [_tensor(policy.observation_space)]
     )
     parameters = [ParamSpec("deterministic", DataType.boolean, default=True)]
-    if algorithm in MASKED_ALGORITHMS:
+    if algorithm in MASKED:
         parameters.append(ParamSpec("action_masks", DataType.boolean, default=[], shape=(-1,)))
     return ModelSignature(
         inputs=Schema(inputs),

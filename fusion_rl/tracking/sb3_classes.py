@@ -19,11 +19,20 @@ SB3_CLASSES = {
     "a2c": "stable_baselines3:A2C",
     "dqn": "stable_baselines3:DQN",
     "qr-dqn": "sb3_contrib:QRDQN",
+    "recurrent-ppo": "sb3_contrib:RecurrentPPO",
+    "trpo": "sb3_contrib:TRPO",
+    "masked-dqn": "fusion_rl.agents.masked_dqn:MaskedDQN",
+    "masked-qr-dqn": "fusion_rl.agents.masked_dqn:MaskedQRDQN",
+    "q-learning": "fusion_rl.agents.tabular.q_learning:QLearning",
+    "epsilon-greedy": "fusion_rl.agents.tabular.bandits:EpsilonGreedyBandit",
+    "ucb": "fusion_rl.agents.tabular.bandits:UCBBandit",
 }
+# those that are shown which actions can be served
+MASKED = frozenset({"maskable-ppo", "masked-dqn", "masked-qr-dqn", "q-learning", "epsilon-greedy", "ucb"})
 
 
 def sb3_class(algorithm: str) -> type[BaseAlgorithm]:
-    """The SB3 class of an algorithm; imports torch.
+    """The class of an algorithm, SB3's or one that is used like those; imports torch.
 
     Raises:
         UnknownNameError: if the table has no such algorithm.

@@ -40,9 +40,10 @@ def _through_vec_env(
     )
     env = OpticalVecEnv(simulator)
     decided = room_for(requests)
+    act = agent.begin()
     observations: Any = env.reset()
     for t in range(requests):
-        observations, *_ = env.step(agent.act(observations, env.action_masks()))
+        observations, *_ = env.step(act(observations, env.action_masks()))
         _note(decided, t, env.outcome)
     return decided
 
@@ -52,9 +53,10 @@ def _through_single_env(config: ExperimentConfig, setting: Any, agent: Agent, se
         config, True, setting=setting, seed=seed, scenario=0, warmup_requests=0, episode_requests=requests
     )
     decided = room_for(requests)
+    act = agent.begin()
     observation, _ = env.reset()
     for t in range(requests):
-        action = agent.act(_as_batch(observation), env.action_masks()[None])
+        action = act(_as_batch(observation), env.action_masks()[None])
         observation, _, _, _, info = env.step(int(action[0]))
         _note(decided, t, info["outcome"])
     return decided

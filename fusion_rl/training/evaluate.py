@@ -138,13 +138,13 @@ def _evaluate_agent(
     require_fit(agent, simulator)
     started = time.perf_counter()
     simulator.reset(range(lanes))
-    gauge = domain.make_gauge(setting)
+    gauge, act = domain.make_gauge(setting), agent.begin()
     for first in range(0, steps, _BLOCK):
         count = min(_BLOCK, steps - first)
         verdict = np.zeros((count, lanes), np.uint8)
         gbps = np.zeros((count, lanes))
         for i in range(count):
-            actions = agent.act(simulator.observations(), simulator.masks())
+            actions = act(simulator.observations(), simulator.masks())
             outcome = simulator.step(actions).outcome
             verdict[i], gbps[i] = outcome.verdict, outcome.gbps
         for lane in range(lanes):

@@ -1,6 +1,8 @@
 """A policy by what a user calls it: a heuristic's name, a checkpoint file, or an address in the run store."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +33,13 @@ class Agent:
 
     Attributes:
         name: what the user called it.
-        act: (observations, masks) -> actions.
+        begin: makes a function (observations, masks) -> actions for one run of consecutive requests; a recurrent
+            policy begins it without memories.
         config: the configuration that it was trained with; its observation and action codec are the policy's.
     """
 
     name: str
-    act: Act
+    begin: Callable[[], Act]
     config: ExperimentConfig
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
@@ -74,7 +77,8 @@ def find(given: str, domain: Domain, tracking_dir: str) -> Policy:
 
 def as_policy(name: str, agent: "BaseAlgorithm", config: ExperimentConfig) -> Agent:
     """A Stable-Baselines3 agent as a policy that takes its best actions."""
-    return Agent(name, greedy(agent, config.algorithm.name), config, agent.observation_space, agent.action_space)
+    begin = partial(greedy, agent, config.algorithm.name)
+    return Agent(name, begin, config, agent.observation_space, agent.action_space)
 
 
 def require_fit(agent: Agent, simulator: BatchSimulator) -> None:

@@ -175,13 +175,14 @@ def _learn(
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.logger import Logger
 
+    from fusion_rl.agents.catalog import callbacks_of
     from fusion_rl.training.callbacks import EpisodeBlocking, Every, ProgressBar, RunLogWriter, evaluation_metrics
 
     execution = config.execution
     agent.set_logger(Logger(folder=None, output_formats=[RunLogWriter(run)]))
     curve: list[tuple[int, float, float]] = []
     evaluating = 0.0
-    callbacks: list[BaseCallback] = [EpisodeBlocking()]
+    callbacks: list[BaseCallback] = [*callbacks_of(config.algorithm), EpisodeBlocking()]
     bar = ProgressBar(execution.timesteps, console) if execution.progress else None
 
     def evaluate_now(step: int) -> None:

@@ -1,14 +1,11 @@
 """Each concern's model takes what makes sense and refuses the rest."""
 
-import inspect
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from fusion_rl.config.algorithm import ALGORITHM_MODELS
 from fusion_rl.config.execution import ExecutionConfig
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.network import NetworkConfig
@@ -166,27 +163,6 @@ def test_a_batch_divides_what_is_collected_and_fits_what_is_kept() -> None:
         experiment(algorithm=ppo, execution={"lanes": 3})
     with pytest.raises(ValidationError, match=r"buffer_size \(10\) must hold"):
         experiment(algorithm={"name": "dqn", "buffer_size": 10})
-
-
-def stable_baselines3_classes() -> Mapping[str, type]:
-    import sb3_contrib
-    import stable_baselines3
-
-    return {
-        "maskable-ppo": sb3_contrib.MaskablePPO,
-        "ppo": stable_baselines3.PPO,
-        "a2c": stable_baselines3.A2C,
-        "dqn": stable_baselines3.DQN,
-        "qr-dqn": sb3_contrib.QRDQN,
-    }
-
-
-@pytest.mark.parametrize("name", ALGORITHM_MODELS)
-def test_hyperparameters_are_arguments_of_stable_baselines3_with_its_defaults(name: str) -> None:
-    theirs = inspect.signature(stable_baselines3_classes()[name]).parameters
-    ours = ALGORITHM_MODELS[name].model_validate({"name": name}).hyperparameters()
-    assert "learning_rate" in ours
-    assert ours == {key: theirs[key].default for key in ours}
 
 
 @pytest.mark.parametrize("model", [NetworkConfig, ScenarioConfig, RewardConfig, ExecutionConfig])

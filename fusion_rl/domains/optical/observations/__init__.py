@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fusion_rl.catalog import Catalog
-from fusion_rl.domains.optical.observations import deeprmsa, legacy, unified
+from fusion_rl.domains.optical.observations import deeprmsa, graph, legacy, unified
 from fusion_rl.domains.optical.world import World
 
 
@@ -29,5 +29,6 @@ class Observation:
 OBSERVATIONS: Catalog[Observation] = Catalog("observation")
 OBSERVATIONS.register("deeprmsa", Observation(deeprmsa.layout, deeprmsa.write, as_dict=False, limits=deeprmsa.limits))
 OBSERVATIONS.register("unified", Observation(unified.layout, unified.write, as_dict=True, limits=unified.limits))
+OBSERVATIONS.register("graph", Observation(graph.layout, graph.write, as_dict=True, limits=graph.limits))
 for _name, _write in legacy.WRITE.items():
     OBSERVATIONS.register(_name, Observation(legacy.layout_of(_name), _write, as_dict=True, limits=legacy.limits))

@@ -69,21 +69,23 @@ _LEGACY = {
     "available_slots": FREE,
     "is_feasible": FEASIBLE,
 }
+_UNIFIED = {
+    "source": SOURCE,
+    "destination": DESTINATION,
+    "bandwidth": _scaled("bandwidth", lambda world: world.max_gbps),
+    "path_length": LENGTH,
+    "path_feasible": FEASIBLE,
+    "path_congestion": Fact("congestion of each path's busiest link"),
+    "path_hops": Fact("hops of each path"),
+    "path_slots_needed": SLOTS_NEEDED,
+    "path_available_slots": FREE,
+    "network_utilisation": Fact("utilisation of the network"),
+    "fragmentation": Fact("fragmentation of the network"),
+}
 _FACTS: dict[str, dict[str, Fact]] = {
     **dict.fromkeys(legacy.PARTS, _LEGACY),
-    "unified": {
-        "source": SOURCE,
-        "destination": DESTINATION,
-        "bandwidth": _scaled("bandwidth", lambda world: world.max_gbps),
-        "path_length": LENGTH,
-        "path_feasible": FEASIBLE,
-        "path_congestion": Fact("congestion of each path's busiest link"),
-        "path_hops": Fact("hops of each path"),
-        "path_slots_needed": SLOTS_NEEDED,
-        "path_available_slots": FREE,
-        "network_utilisation": Fact("utilisation of the network"),
-        "fragmentation": Fact("fragmentation of the network"),
-    },
+    "unified": _UNIFIED,
+    "graph": _UNIFIED,
     "deeprmsa": {
         "source": SOURCE,
         "destination": DESTINATION,
