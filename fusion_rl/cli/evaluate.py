@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fusion_rl.training.policies import Policy
 
 DEFAULT_POLICY = "ksp-ff"
+RULES = ("format_choice", "grooming", "slicing", "protection", "restoration", "transmission", "failures")
 
 
 def evaluate(
@@ -108,7 +109,7 @@ def describe(evaluation: "Evaluation") -> str:
         f"{told['topology']}, {told['links']} links, {told['slots']} slots, K={told['k_paths']} "
         f"by {told['path_order']}, {told['load_erlang']:g} E nominal ({told['offered_erlang']:.0f} E offered), "
         f"{told['requests']:,} requests on {told['lanes']} lanes after {told['warmup_requests']:,} each to warm up, "
-        f"seed {told['seed']}"
+        f"seed {told['seed']}" + "".join(f"; {name}: {_plain(told[name])}" for name in RULES if name in told)
     )
 
 
@@ -215,4 +216,6 @@ def _print_one(evaluation: "Evaluation") -> None:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items() if not isinstance(part, list | tuple))
     return f"{value:.4g}" if isinstance(value, float) else "none" if value is None else str(value)

@@ -105,13 +105,12 @@ def evaluate(
         rollout = domain.run_heuristic(
             setting, chosen.name, requests=requests, lanes=lanes, seed=seed, scenario=scenario, threads=threads
         )
-        usage = {"utilisation": rollout.utilisation, "fragmentation": rollout.gauge.fragmentation}
         return Evaluation(
             chosen.name,
             conditions | {"threads": rollout.threads},
             rollout.tally,
             rollout.requests_per_second,
-            usage,
+            rollout.gauge.usage,
             rollout.gauge.link_utilisation,
         )
     return _evaluate_agent(config, domain, setting, chosen, requests, lanes, seed, scenario, conditions, progress)
@@ -154,5 +153,4 @@ def _evaluate_agent(
         if progress is not None:
             progress(count * lanes)
     seconds = time.perf_counter() - started
-    usage = {"utilisation": gauge.utilisation, "fragmentation": gauge.fragmentation}
-    return Evaluation(agent.name, conditions, tally, steps * lanes / seconds, usage, gauge.link_utilisation)
+    return Evaluation(agent.name, conditions, tally, steps * lanes / seconds, gauge.usage, gauge.link_utilisation)

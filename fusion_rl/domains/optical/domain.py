@@ -1,6 +1,7 @@
 """The optical domain as the layers above know it: see `fusion_rl.domains.base.Domain`."""
 
 from fusion_rl.config.experiment import ExperimentConfig
+from fusion_rl.config.network import NetworkConfig
 from fusion_rl.config.scenarios import ScenarioConfig
 from fusion_rl.domains.optical import trace_files
 from fusion_rl.domains.optical.heuristics import HEURISTICS
@@ -103,12 +104,33 @@ def conditions(setting: Setting, scenario: int) -> dict[str, object]:
         "reach_table": [[f.bits_per_s_per_hz, f.reach_km] for f in reach] if reach is not None else None,
         "k_paths": network.k_paths,
         "path_order": network.path_order if network.paths_file is None else f"file {network.paths_file}",
+        **_rules(network, traffic),
         "scenario": traffic.name,
         "load_erlang": model.load_erlang,
         "offered_erlang": model.offered_erlang,
         **_laws(traffic),
         "warmup_requests": traffic.warmup_requests,
     }
+
+
+def _rules(network: NetworkConfig, scenario: ScenarioConfig) -> dict[str, object]:
+    """What makes a network more than one lightpath for each request; nothing where it is not."""
+    optional = {
+        "grooming": network.grooming,
+        "slicing": network.slicing,
+        "transmission": network.transmission,
+        "failures": scenario.failures,
+    }
+    told: dict[str, object] = {name: given.model_dump() for name, given in optional.items() if given is not None}
+    if network.format_choice != "by-reach":
+        told["format_choice"] = network.format_choice
+    if network.protection != "none":
+        told["protection"] = network.protection
+    if scenario.failures is not None:
+        told["restoration"] = network.restoration
+    if network.transmission is not None and network.reach_table is not None:
+        told["required_snr_db"] = [[f.bits_per_s_per_hz, f.required_snr_db] for f in network.reach_table]
+    return told
 
 
 def _laws(scenario: ScenarioConfig) -> dict[str, object]:

@@ -17,6 +17,7 @@ from fusion_rl.domains.optical.pipelines.orchestrator import (
     REFUSED_DECISION,
     VERDICT_NAMES,
 )
+from fusion_rl.domains.optical.state import COUNTERS
 from fusion_rl.errors import SimulationError
 
 BATCHES = 32  # of one lane
@@ -178,15 +179,26 @@ def count_requests(
 
 
 class Gauge:
-    """Utilisation of every link and fragmentation, sampled at arrivals.
+    """Utilisation of every link and fragmentation, sampled at arrivals; and where there are rules, of lightpaths.
 
-    Poisson arrivals see time averages: with them, the mean over arrivals is the mean over time.
+    Poisson arrivals see time averages: with them, the mean over arrivals is the mean over time. Counters of a lane
+    are read at its first sample and its last: what they count lies between the two.
     """
 
     def __init__(self, links: int) -> None:
         self.samples = 0
         self._utilisation = np.zeros(links)
         self._fragmentation = 0.0
+        self._counted: dict[int, tuple[Ints64, Ints64]] = {}  # by lane, at the first sample and the last
+        self._lit: list[int] = []
+        self._lightpath_use: list[float] = []
+
+    def add_lightpaths(self, lane: int, counters: Ints64, lit: int, in_use: float) -> None:
+        """Add a sample of a lane: its counters, lightpaths that are lit, and the share of their capacity in use."""
+        first, _ = self._counted.get(lane, (counters, counters))
+        self._counted[lane] = (first, counters)
+        self._lit.append(lit)
+        self._lightpath_use.append(in_use)
 
     def add(self, utilisation: Floats, fragmentation: float) -> None:
         """Add a sample: share of slots in use by link, [L], and mean fragmentation."""
@@ -200,6 +212,9 @@ class Gauge:
         both.samples = self.samples + other.samples
         both._utilisation = self._utilisation + other._utilisation
         both._fragmentation = self._fragmentation + other._fragmentation
+        both._counted = dict(enumerate([*self._counted.values(), *other._counted.values()]))
+        both._lit = self._lit + other._lit
+        both._lightpath_use = self._lightpath_use + other._lightpath_use
         return both
 
     @property
@@ -216,3 +231,31 @@ class Gauge:
     def fragmentation(self) -> float:
         """Mean over links and samples of 1 - longest free block / free slots."""
         return self._fragmentation / (self.samples or np.nan)
+
+    @property
+    def usage(self) -> dict[str, float]:
+        """All means by name, and what became of lightpaths, where the network has rules for them.
+
+        Shares are of the requests that were served: `groomed_share` rode on running lightpaths, whole or in part,
+        `sliced_share` was split. Failures are counted by link; `services_hit` lost a lightpath, and of them
+        `services_switched` went on over their other one and `services_dropped` were lost; `lightpaths_restored` were
+        moved.
+        """
+        told = {"utilisation": self.utilisation, "fragmentation": self.fragmentation}
+        if not self._counted:
+            return told
+        change = sum(last - first for first, last in self._counted.values())
+        count = dict(zip(COUNTERS, np.asarray(change).tolist(), strict=True))
+        served = max(count["served"], 1)
+        return told | {
+            "lightpaths": float(np.mean(self._lit)),
+            "lightpath_utilisation": float(np.mean(self._lightpath_use)),
+            "lightpaths_lit_per_service": count["lit"] / served,
+            "groomed_share": count["groomed"] / served,
+            "sliced_share": count["sliced"] / served,
+            "link_failures": count["failures"],
+            "services_hit": count["hit"],
+            "services_switched": count["switched"],
+            "lightpaths_restored": count["restored"],
+            "services_dropped": count["dropped"],
+        }

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fusion_rl.arrays import Floats, Ints
+from fusion_rl.arrays import Ints
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.jit import kernel
@@ -98,13 +98,15 @@ def run(
         server = LaneServer(setting.world, heuristic, setting.typical_erlang)
         stream = model.stream(seed, lane, 0)  # an environment's first episode has the same
         for count in _chunks(warmup, lane_requests):
-            asked = stream.take(count)
+            asked = server.expect(stream.take(count))
             gbps = setting.world.class_gbps[asked.bandwidth_class]
             if asked.number >= max(warmup, 1):
-                gauge.add(*server.look(asked.arrival[0]))
+                server.look(asked.arrival[0], gauge)
             tally.add(lane, asked.number, server.serve(asked).verdict, gbps)
             if on_chunk is not None:
                 on_chunk(count)
+        if setting.world.rules is not None:
+            server.look(asked.arrival[-1], gauge)  # what is counted reaches to the end
         return gauge
 
     started = time.perf_counter()
@@ -134,6 +136,11 @@ class LaneServer:
         self._out = room_for(CHUNK)
         self._used_slots = np.zeros(world.link_length_km.size, np.int32)
 
+    def expect(self, requests: Requests) -> Requests:
+        """Take note of the failures that come with requests, before time moves on; returns the requests alone."""
+        self.state = lane_state.put_events(self.state, 0, requests.events)
+        return requests._replace(events=None)
+
     def serve(self, requests: Requests) -> Decisions:
         """Serve requests and say what was done; the arrays are overwritten by the next call."""
         count = requests.arrival.size
@@ -142,10 +149,13 @@ class LaneServer:
         self.state = serve(self.world, self.state, 0, requests, self._decide, self._options, self._out)
         return Decisions(self._out.verdict[:count], self._out.path[:count], self._out.start[:count])
 
-    def look(self, now: float) -> tuple[Floats, float]:
-        """Share of slots in use on each link, [L], and the links' mean fragmentation, as an arrival finds them."""
-        fragmentation = look_at_links(self.world, lane_state.view(self.state, 0), now, self._used_slots)
-        return self._used_slots / self.world.slots, fragmentation
+    def look(self, now: float, gauge: Gauge) -> None:
+        """Add a sample of the network as an arrival finds it."""
+        lane = lane_state.view(self.state, 0)
+        fragmentation = look_at_links(self.world, lane, now, self._used_slots)
+        gauge.add(self._used_slots / self.world.slots, fragmentation)
+        if lane.lightpaths is not None:
+            gauge.add_lightpaths(0, *lane_state.lightpaths_in_use(lane.lightpaths))
 
 
 def serve(
@@ -162,6 +172,7 @@ def serve(
     rollout = orchestrator.rollout if hasattr(policy, "py_func") else _python(orchestrator.rollout)
     done = 0
     state = lane_state.put_events(state, b, requests.events)
+    requests = requests._replace(events=None)  # kernels are compiled for requests alone
     while True:
         lane = lane_state.view(state, b)
         done = rollout(world, lane, requests, policy, options, done, requests.arrival.size, out)
@@ -213,5 +224,5 @@ def _compile(setting: Setting, heuristic: Heuristic) -> None:
     """Have everything compiled, or loaded from the cache, before the clock starts."""
     server = LaneServer(setting.world, heuristic, setting.typical_erlang)
     asked = setting.models[0].stream(0).take(1)
-    server.look(0.0)
+    server.look(0.0, Gauge(setting.world.link_length_km.size))
     Tally(1, 1, 0).add(0, 0, server.serve(asked).verdict, setting.world.class_gbps[asked.bandwidth_class])

@@ -154,6 +154,8 @@ class OpticalSimulator:
         for b in range(self.num_lanes):
             view = lane_state.view(self._state, b)
             gauge.add(utilisation[b], mean_fragmentation(self.setting.world, view))
+            if view.lightpaths is not None:
+                gauge.add_lightpaths(b, *lane_state.lightpaths_in_use(view.lightpaths))
 
     @property
     def state(self) -> lane_state.State:

@@ -243,6 +243,13 @@ def utilisation(state: State, world: World) -> Floats:
     return np.asarray(in_use / world.slots)
 
 
+def lightpaths_in_use(lightpaths: Lightpaths) -> tuple[Ints64, int, float]:
+    """Of one lane: its counters, lightpaths that are lit, and the share of their capacity in use (0 if none is)."""
+    lit = lightpaths.table[lightpaths.order[: int(lightpaths.marks[LIT_NOW])]]
+    capacity = int(lit["capacity"].sum())
+    return lightpaths.counters.copy(), lit.size, float(lit["used"].sum()) / capacity if capacity else 0.0
+
+
 def occupancy(state: State, world: World, lane: int = 0) -> Bytes:
     """Every slot of every link of one lane, 1 where in use, [L, S]."""
     bits = np.unpackbits(state.occupied[lane].view(np.uint8), axis=1, bitorder="little")

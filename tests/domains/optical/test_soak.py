@@ -10,7 +10,7 @@ from fusion_rl.arrays import Floats
 from fusion_rl.config.load import load
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics import HEURISTICS
-from fusion_rl.domains.optical.metrics import t_half_width
+from fusion_rl.domains.optical.metrics import Gauge, t_half_width
 from fusion_rl.domains.optical.rollout import CHUNK, LaneServer
 from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.setting import prepare as prepare_setting
@@ -51,7 +51,9 @@ def soak(setting: Setting, heuristic: str, requests: int) -> Soak:
     utilisation, resident_mb = np.zeros(chunks), np.zeros(chunks)
     for chunk in range(chunks):
         asked = stream.take(CHUNK)
-        utilisation[chunk] = server.look(asked.arrival[0])[0].mean()
+        gauge = Gauge(setting.world.link_length_km.size)
+        server.look(asked.arrival[0], gauge)
+        utilisation[chunk] = gauge.utilisation
         server.serve(asked)
         resident_mb[chunk] = process.memory_info().rss / 1e6
     return Soak(server, utilisation, resident_mb)
