@@ -25,11 +25,12 @@ from fusion_rl.domains.optical.setting import Setting, prepare
 from fusion_rl.parity import candidates
 from fusion_rl.parity.line import Line, Size, within
 
+GROUP = "published blocking"
 LANES = 20
 
 
 class Block(Settings):
-    """Figures of one source for one setting; the data file says at its top what the fields mean, and which are judged."""
+    """Figures of one source for one setting; the data file says what the fields mean, and which are judged."""
 
     source: str
     setting: str
@@ -132,7 +133,7 @@ def line(figure: Published, found: Estimate, setting: Setting, size: Size) -> Li
     theirs = figure.half_width + figure.block.rounding
     warmup = setting.scenarios[0].warmup_requests
     return within(
-        group="published blocking",
+        group=GROUP,
         compared=f"{figure.heuristic} with {figure.block.source}",
         conditions=f"{figure.block.setting}, {figure.load_erlang:g} E, K={figure.k_paths} by {figure.path_order}, "
         f"candidates of {figure.block.candidates}, {size.requests:,} requests on {LANES} lanes after {warmup:,} each, "
