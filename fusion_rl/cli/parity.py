@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -89,6 +90,10 @@ def report(
         list[str] | None,
         typer.Option("--only", metavar="NAME", help="This check alone; repeatable. A wrong name lists them."),
     ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--setting", metavar="PRESET", help="Published figures of this experiment alone; repeatable."),
+    ] = None,
     mlflow: Annotated[bool, typer.Option("--mlflow", help="Log the report as a run in MLflow.")] = False,
     tracking_dir: Annotated[
         str | None,
@@ -105,7 +110,8 @@ def report(
         def tell(line: "Line") -> None:
             status.update(f"the last line: {line.compared}, {line.conditions}")
 
-        made = checks.run(QUICK if quick else FULL, only or (), folder, tell)
+        size = replace(QUICK if quick else FULL, settings=tuple(setting or ()))
+        made = checks.run(size, only or (), folder, tell)
     if as_json:
         told = {"passed": made.passed, "counts": made.counts, "quick": quick, "run_id": made.run_id}
         print_json({**told, "lines": made.lines})

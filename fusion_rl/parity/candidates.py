@@ -10,7 +10,7 @@ import csv
 import gzip
 import hashlib
 import json
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from itertools import combinations, islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from fusion_rl.domains.optical.modulation import best_efficiency
 from fusion_rl.errors import ConfigError
 
 Source = Literal["xlron", "survey"]  # XLRON 1.1.0; XLRON when its authors made their survey
+Links = Literal["directed", "shared"]
 NodeNames = list[str]
 Rank = tuple[float, ...]
 Table = dict[tuple[str, str], list[NodeNames]]  # source and target -> paths, best first
@@ -74,20 +75,35 @@ def enumerated(network: NetworkConfig, source: Source) -> Table:
     """
     if source == "survey" and network.path_order == "hops-per-se":
         raise ConfigError("the survey has no candidates by hops-per-se: known: km, hops")
-    read = topology.read(network.topology, network.links)
-    graph = nx.Graph() if network.links == "shared" else nx.DiGraph()
-    graph.add_nodes_from(read.nodes)
-    graph.add_weighted_edges_from([(link.source, link.target, link.length_km) for link in read.links], "km")
-    pairs = list(combinations(read.nodes, 2))
+    graph = _graph(network.topology, network.links)
     table: Table = {}
-    for number, pair in enumerate(pairs if network.links == "shared" else pairs + [p[::-1] for p in pairs]):
-        found = nx.shortest_simple_paths(graph, *pair, weight="km" if network.path_order == "km" else None)
-        paths = list(islice(found, network.k_paths))
-        rank = partial(_RANKS[source], graph=graph, network=network, number=number)
-        table[pair] = sorted(paths, key=rank)
+    listed = _listed(network.topology, network.links, network.k_paths, network.path_order == "km")
+    for number, (pair, paths) in enumerate(listed.items()):
+        table[pair] = sorted(paths, key=partial(_RANKS[source], graph=graph, network=network, number=number))
         if network.links == "shared":
             table[pair[::-1]] = [path[::-1] for path in table[pair]]
     return table
+
+
+@cache
+def _graph(name: str, links: Links) -> nx.Graph:
+    """The network with its nodes and links in the order of XLRON's files, which is that of ours."""
+    read = topology.read(name, links)
+    graph = nx.Graph() if links == "shared" else nx.DiGraph()
+    graph.add_nodes_from(read.nodes)
+    graph.add_weighted_edges_from([(link.source, link.target, link.length_km) for link in read.links], "km")
+    return graph
+
+
+@cache  # many settings differ in the order of the same paths alone
+def _listed(name: str, links: Links, k_paths: int, by_km: bool) -> Table:
+    """The first paths that networkx lists; both directions of a pair where links are directed."""
+    graph = _graph(name, links)
+    pairs = list(combinations(graph.nodes, 2))
+    if links == "directed":
+        pairs += [pair[::-1] for pair in pairs]
+    weight = "km" if by_km else None
+    return {pair: list(islice(nx.shortest_simple_paths(graph, *pair, weight=weight), k_paths)) for pair in pairs}
 
 
 def _rank_of_1_1_0(path: NodeNames, graph: nx.Graph, network: NetworkConfig, number: int) -> Rank:

@@ -22,6 +22,7 @@ class Size:
         analytic_requests: for each formula.
         decisions: compared one by one for each heuristic.
         every_load: compare with every published load, not with one of each group.
+        settings: experiment presets whose published figures are compared; none: all.
         seed: of our own traffic.
     """
 
@@ -29,6 +30,7 @@ class Size:
     analytic_requests: int = 400_000
     decisions: int = 20_000
     every_load: bool = True
+    settings: tuple[str, ...] = ()
     seed: int = 1
 
 

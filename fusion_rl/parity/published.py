@@ -22,6 +22,7 @@ from fusion_rl.domains.optical import rollout
 from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.domains.optical.metrics import Estimate
 from fusion_rl.domains.optical.setting import Setting, prepare
+from fusion_rl.errors import UnknownNameError
 from fusion_rl.parity import candidates
 from fusion_rl.parity.line import Line, Size, within
 
@@ -76,7 +77,16 @@ def read() -> list[Published]:
 
 
 def chosen(figures: list[Published], size: Size) -> list[Published]:
-    """All of them, or of each block and network and heuristic the one at the highest load."""
+    """Those of the settings asked for; all of them, or of each block, network and heuristic that at the highest load.
+
+    Raises:
+        UnknownNameError: nothing is published for a setting.
+    """
+    known = list(dict.fromkeys(figure.block.setting for figure in figures))
+    for setting in size.settings:
+        if setting not in known:
+            raise UnknownNameError("setting", setting, known, "published figures")
+    figures = [figure for figure in figures if not size.settings or figure.block.setting in size.settings]
     if size.every_load:
         return figures
     by_group: dict[object, Published] = {}

@@ -61,7 +61,7 @@ def run(
         on_line: told each line as soon as it is known.
 
     Raises:
-        UnknownNameError: there is no check of that name; nothing is written.
+        UnknownNameError: there is no check of that name, or nothing is published for a setting; nothing is written.
         TrackingError: the store cannot be opened or written.
     """
     coming, made = lines(size, only), []
@@ -86,8 +86,9 @@ def lines(size: Size, only: Sequence[str] = ()) -> Iterator[Line]:
         only: names in CHECKS; none: all of them.
 
     Raises:
-        UnknownNameError: there is no check of that name.
+        UnknownNameError: there is no check of that name, or nothing is published for a setting.
     """
+    published.chosen(published.read(), size)  # a wrong setting is refused now, not after the other checks
     checks = [CHECKS[name] for name in only or CHECKS.names()]
     return (line for check in checks for line in check(size))
 
@@ -113,7 +114,7 @@ def open_run(tracking_dir: str | Path, size: Size, only: Sequence[str] = ()) -> 
     from fusion_rl.tracking.mlflow_store import open_store
     from fusion_rl.tracking.provenance import provenance_tags
 
-    parameters = {**asdict(size), "checks": ",".join(only or CHECKS.names())}
+    parameters = {**asdict(size), "settings": ",".join(size.settings), "checks": ",".join(only or CHECKS.names())}
     return open_store(tracking_dir).start(
         MLFLOW_EXPERIMENT, "parity-report", parameters, provenance_tags(seeds={"evaluation": size.seed})
     )

@@ -189,6 +189,17 @@ def test_the_rows_that_are_not_judged_are_those_of_another_definition() -> None:
     assert {row for row in spared if row[1]} == {("ksp-bf", "XLRON's ksp_bf r")}
 
 
+def test_published_figures_of_one_setting_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    only = ("--quick", "--only", "published", "--json", "--setting")
+    _, out, err = run(capsys, *only, "ptrnet40-nsfnet")
+    lines = json.loads(out)["lines"]
+    assert len(lines) == 6, err
+    assert all(line["conditions"].startswith("ptrnet40-nsfnet, ") for line in lines)
+    code, out, err = run(capsys, *only, "ptrnet40")
+    assert (code, out) == (2, "")
+    assert "did you mean 'ptrnet40-nsfnet'" in err
+
+
 @pytest.mark.parametrize(("k_paths", "order"), [(5, "km"), (5, "hops"), (5, "hops-per-se"), (50, "hops-per-se")])
 def test_enumerated_candidates_are_those_that_xlron_exported(k_paths: int, order: str) -> None:
     network = load(
