@@ -34,7 +34,7 @@ STEPPED = "ksp-ff"  # the heuristic that is also played through the environments
 FUSION_FIGURES = (((400.0, 1, 6000), 251), ((500.0, 1, 6000), 417))
 # (load, seed, warm-up, requests) -> service and bit-rate blocking, measured on optical-rl-gym
 OPTICAL_RL_GYM_FIGURES = (((250.0, 1, 1000, 4000), (0.38175, 0.43229540326168425)),)
-DIFFER = "requests that differ"
+DIFFER = "requests that differ in verdict, path or start"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _line(compared: str, expected: float, found: float, setting: Setting, size: 
         group="decisions",
         compared=compared,
         conditions=f"{EXPERIMENT}, {setting.scenarios[0].load_erlang:g} E, {size.decisions:,} requests from an empty "
-        f"network, seed {size.seed}: verdict, path and start of each",
+        f"network, seed {size.seed}",
         expected=expected,
         found=found,
     )

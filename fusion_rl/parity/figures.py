@@ -59,18 +59,19 @@ def published_figure(lines: Sequence[Line]) -> Figure:
         style: Any = {"fmt": "o", "markersize": 4, "elinewidth": 1, "color": COLOURS[verdict], "alpha": 0.8}
         label = f"{verdict} ({len(of_verdict)})"
         beside.errorbar(expected, found, xerr=expected_half, yerr=found_half, label=label, **style)
-        apart.scatter(expected, (found - expected) / tolerance, s=18, color=COLOURS[verdict], alpha=0.8)
+        apart.scatter(expected, (found - expected) / tolerance, s=18, color=COLOURS[verdict], zorder=3)
     beside.axline((0, 0), slope=1, color=QUIET, linewidth=0.8)
     beside.set_yscale("symlog", linthresh=_LINEAR_UP_TO)
     beside.set_ylim(0)
     beside.set_ylabel("our service blocking")
     beside.legend(frameon=False)
-    apart.axhspan(-1, 1, color=FAINT, alpha=0.6)
+    apart.axhspan(-1, 1, color=FAINT, zorder=0)
+    apart.margins(y=0.1)
     apart.axhline(0, color=QUIET, linewidth=0.8)
     apart.set_ylabel("(ours - published) / what they may differ by")
     for axes in (beside, apart):
         axes.set_xscale("symlog", linthresh=_LINEAR_UP_TO)
-        axes.set_xlim(0)
+        axes.set_xlim(0, 1.3 * max((line.expected for line in rows), default=1.0))
         axes.set_xlabel("published service blocking")
         axes.spines[["top", "right"]].set_visible(False)
     return figure
