@@ -1,8 +1,9 @@
 """`fusion-rl parity`: our simulator beside others, request for request and figure by figure."""
 
 import sys
-import warnings
-from contextlib import ExitStack, redirect_stdout
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -89,6 +90,10 @@ def report(
         list[str] | None,
         typer.Option("--only", metavar="NAME", help="This check alone; repeatable. A wrong name lists them."),
     ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--setting", metavar="PRESET", help="Published figures of this experiment alone; repeatable."),
+    ] = None,
     mlflow: Annotated[bool, typer.Option("--mlflow", help="Log the report as a run in MLflow.")] = False,
     tracking_dir: Annotated[
         str | None,
@@ -98,39 +103,28 @@ def report(
 ) -> None:
     """Compare with everything there is to compare with; a line that fails makes the exit code 1."""
     folder = tracking_dir or (DEFAULT_FOLDER if mlflow else None)
-    with log_console().status("loading") as status, redirect_stdout(sys.stderr), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="k_paths=")  # small networks have fewer paths, and are meant
+    with log_console().status("loading") as status, redirect_stdout(sys.stderr):
         from fusion_rl.parity import report as checks
         from fusion_rl.parity.line import FULL, QUICK
 
-        size = QUICK if quick else FULL
-        lines = []
-        with ExitStack() as stack:
-            coming = checks.lines(size, only or ())
-            run = None if folder is None else stack.enter_context(checks.open_run(folder, size, only or ()))
-            for line in coming:
-                lines.append(line)
-                status.update(f"{len(lines)} lines; the last: {line.compared}")
-            if run is not None:
-                checks.log(lines, run)
-    told = {
-        "passed": checks.passed(lines),
-        "counts": checks.counts(lines),
-        "quick": quick,
-        "run_id": None if run is None else run.run_id,
-    }
+        def tell(line: "Line") -> None:
+            status.update(f"the last line: {line.compared}, {line.conditions}")
+
+        size = replace(QUICK if quick else FULL, settings=tuple(setting or ()))
+        made = checks.run(size, only or (), folder, tell)
     if as_json:
-        print_json({**told, "lines": lines})
+        told = {"passed": made.passed, "counts": made.counts, "quick": quick, "run_id": made.run_id}
+        print_json({**told, "lines": made.lines})
     else:
-        _print_report(lines)
-        typer.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in checks.counts(lines).items()))
-        if run is not None:
-            typer.echo(f"run {run.run_id} in {folder}")
-    if not told["passed"]:
+        _print_report(made.lines)
+        typer.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in made.counts.items()))
+        if made.run_id is not None:
+            typer.echo(f"run {made.run_id} in {folder}")
+    if not made.passed:
         raise typer.Exit(1)
 
 
-def _print_report(lines: list["Line"]) -> None:
+def _print_report(lines: Sequence["Line"]) -> None:
     """Print one row a line; why figures are not comparable stands below the table."""
     columns = ("what was compared", "conditions", "expected", "ours", "may differ by", "verdict")
     rows = [

@@ -87,6 +87,7 @@ def _line(formula: str, setting: Setting, exact: float, size: Size) -> Line:
         expected=exact,
         expected_half_width=0.0,
         found=found.mean,
+        found_half_width=found.ci95,
         tolerance=ALLOWED_HALF_WIDTHS * found.ci95,
         tolerance_rests_on="2 x our 95 % half-width",
     )

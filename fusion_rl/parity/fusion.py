@@ -13,7 +13,7 @@ from itertools import islice
 import networkx as nx
 import numpy as np
 
-from fusion_rl.arrays import Ints, frozen
+from fusion_rl.arrays import Bytes, Floats, Ints, frozen
 from fusion_rl.domains.optical import paths, topology, world
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.heuristics.ksp_ff import ksp_ff
@@ -45,6 +45,16 @@ NODE_ORDER_TOPOLOGY = "nsfnet-fusion"
 def simulate(
     erlang: float, seed: int, requests: int, cores: int = 1, shares: Mapping[int, float] | None = None
 ) -> Tally:
+    """Count what FUSION's shortest-path-first allocation blocks; see `decide` for the arguments and errors."""
+    verdict, gbps = decide(erlang, seed, requests, cores, shares)
+    tally = Tally(1, requests, 0)
+    tally.add(0, 0, verdict, gbps)
+    return tally
+
+
+def decide(
+    erlang: float, seed: int, requests: int, cores: int = 1, shares: Mapping[int, float] | None = None
+) -> tuple[Bytes, Floats]:
     """Serve FUSION's requests as its shortest-path-first allocation does.
 
     Args:
@@ -53,6 +63,9 @@ def simulate(
         requests: how many; all count.
         cores: spectra of a link.
         shares: Gb/s -> share of the requests, exact in number; None: all at 100 Gb/s.
+
+    Returns:
+        Verdict and bit rate of each request, [requests].
 
     Raises:
         TrafficError: a bit rate is not FUSION's, or the shares do not make up the requests.
@@ -71,10 +84,8 @@ def simulate(
         link_length_km=np.tile([link.length_km for link in read.links], cores),
     )
     asked = _stream(read, cores * erlang / MEAN_HOLDING, seed, requests, quotas)
-    tally = Tally(1, requests, 0)
     verdict = LaneServer(built, Heuristic(ksp_ff), cores * erlang).serve(asked).verdict
-    tally.add(0, 0, verdict, built.class_gbps[asked.bandwidth_class])
-    return tally
+    return verdict, built.class_gbps[asked.bandwidth_class]
 
 
 def _quotas(requests: int, shares: Mapping[int, float]) -> list[int]:

@@ -22,6 +22,7 @@ class Size:
         analytic_requests: for each formula.
         decisions: compared one by one for each heuristic.
         every_load: compare with every published load, not with one of each group.
+        settings: experiment presets whose published figures are compared; none: all.
         seed: of our own traffic.
     """
 
@@ -29,6 +30,7 @@ class Size:
     analytic_requests: int = 400_000
     decisions: int = 20_000
     every_load: bool = True
+    settings: tuple[str, ...] = ()
     seed: int = 1
 
 
@@ -47,6 +49,7 @@ class Line:
         expected: what the other side says.
         expected_half_width: how sure it is of that; 0 where it is exact.
         found: what we say.
+        found_half_width: how sure we are of that; 0 where it is exact.
         tolerance: how far they may be apart.
         tolerance_rests_on: where that comes from.
         verdict: what it came to.
@@ -59,6 +62,7 @@ class Line:
     expected: float
     expected_half_width: float
     found: float
+    found_half_width: float
     tolerance: float
     tolerance_rests_on: str
     verdict: Verdict
@@ -75,6 +79,7 @@ def within(
     tolerance: float,
     tolerance_rests_on: str,
     expected_half_width: float = 0.0,
+    found_half_width: float = 0.0,
     not_comparable: str = "",
     remark: str = "",
 ) -> Line:
@@ -92,6 +97,7 @@ def within(
         expected=expected,
         expected_half_width=expected_half_width,
         found=found,
+        found_half_width=found_half_width,
         tolerance=tolerance,
         tolerance_rests_on=tolerance_rests_on,
         verdict=Verdict.NOT_COMPARABLE if not_comparable else verdict,

@@ -11,7 +11,7 @@ from itertools import islice
 import networkx as nx
 import numpy as np
 
-from fusion_rl.arrays import frozen
+from fusion_rl.arrays import Bytes, Floats, frozen
 from fusion_rl.config.network import Format, NetworkConfig
 from fusion_rl.domains.optical import paths, topology, world
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
@@ -37,13 +37,29 @@ USABLE_SLOTS = 99
 
 
 def simulate(load_erlang: float, seed: int, warmup_requests: int, requests: int) -> Tally:
+    """Count what optical-rl-gym's shortest-available-path first-fit blocks.
+
+    Args:
+        load_erlang, seed: as `decide` takes them.
+        warmup_requests: requests that do not count.
+        requests: requests that do.
+    """
+    verdict, gbps = decide(load_erlang, seed, warmup_requests + requests)
+    tally = Tally(1, requests, warmup_requests)
+    tally.add(0, 0, verdict, gbps)
+    return tally
+
+
+def decide(load_erlang: float, seed: int, requests: int) -> tuple[Bytes, Floats]:
     """Serve optical-rl-gym's requests with its shortest-available-path first-fit.
 
     Args:
         load_erlang: arrival rate x mean holding time.
         seed: of Python's `random.Random`.
-        warmup_requests: requests that do not count.
-        requests: requests that do.
+        requests: how many, from an empty network.
+
+    Returns:
+        Verdict and bit rate of each request, [requests].
     """
     network = NetworkConfig(
         topology="nsfnet",
@@ -58,11 +74,9 @@ def simulate(load_erlang: float, seed: int, warmup_requests: int, requests: int)
     bit_rates = np.arange(LOWEST_GBPS, HIGHEST_GBPS + 1)
     classes = BandwidthClasses(bit_rates.astype(np.float64), np.zeros(bit_rates.size, np.int32))
     built = world.build(network, read, _paths_by_length(read), classes)
-    asked = _stream(read, load_erlang, seed, warmup_requests + requests)
-    tally = Tally(1, requests, warmup_requests)
+    asked = _stream(read, load_erlang, seed, requests)
     verdict = LaneServer(built, Heuristic(ksp_ff), load_erlang).serve(asked).verdict
-    tally.add(0, 0, verdict, classes.gbps[asked.bandwidth_class])
-    return tally
+    return verdict, classes.gbps[asked.bandwidth_class]
 
 
 def _paths_by_length(read: topology.Topology) -> paths.CandidatePaths:

@@ -22,19 +22,20 @@ from fusion_rl.domains.optical import rollout
 from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.domains.optical.metrics import Estimate
 from fusion_rl.domains.optical.setting import Setting, prepare
+from fusion_rl.errors import UnknownNameError
 from fusion_rl.parity import candidates
 from fusion_rl.parity.line import Line, Size, within
 
+GROUP = "published blocking"
 LANES = 20
-CandidateSource = Literal["xlron", "own"]
 
 
 class Block(Settings):
-    """Figures of one source for one setting; the fields are explained at the top of the data file."""
+    """Figures of one source for one setting; the data file says what the fields mean, and which are judged."""
 
     source: str
     setting: str
-    candidates: CandidateSource
+    candidates: candidates.Source
     interval: str
     rounding: float
     not_comparable: str = ""
@@ -76,7 +77,16 @@ def read() -> list[Published]:
 
 
 def chosen(figures: list[Published], size: Size) -> list[Published]:
-    """All of them, or of each block and network and heuristic the one at the highest load."""
+    """Those of the settings asked for; all of them, or of each block, network and heuristic that at the highest load.
+
+    Raises:
+        UnknownNameError: nothing is published for a setting.
+    """
+    known = list(dict.fromkeys(figure.block.setting for figure in figures))
+    for setting in size.settings:
+        if setting not in known:
+            raise UnknownNameError("setting", setting, known, "published figures")
+    figures = [figure for figure in figures if not size.settings or figure.block.setting in size.settings]
     if size.every_load:
         return figures
     by_group: dict[object, Published] = {}
@@ -107,9 +117,7 @@ def prepared(figure: Published, loads_erlang: list[float]) -> Setting:
     config: ExperimentConfig = load(figure.block.setting).config
     network = config.network.model_copy(update={"k_paths": figure.k_paths, "path_order": figure.path_order})
     scenarios = [config.scenarios[0].model_copy(update={"load_erlang": load_erlang}) for load_erlang in loads_erlang]
-    if figure.block.candidates == "own":
-        return prepare(network, scenarios)
-    table = candidates.xlron_table(figure.k_paths, figure.path_order)
+    table = candidates.enumerated(network, figure.block.candidates)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "candidates.csv"
         candidates.write(table, file)
@@ -135,14 +143,15 @@ def line(figure: Published, found: Estimate, setting: Setting, size: Size) -> Li
     theirs = figure.half_width + figure.block.rounding
     warmup = setting.scenarios[0].warmup_requests
     return within(
-        group="published blocking",
+        group=GROUP,
         compared=f"{figure.heuristic} with {figure.block.source}",
         conditions=f"{figure.block.setting}, {figure.load_erlang:g} E, K={figure.k_paths} by {figure.path_order}, "
-        f"{figure.block.candidates} candidates, {size.requests:,} requests on {LANES} lanes after {warmup:,} each, "
+        f"candidates of {figure.block.candidates}, {size.requests:,} requests on {LANES} lanes after {warmup:,} each, "
         f"seed {size.seed}",
         expected=figure.blocking,
         expected_half_width=figure.half_width,
         found=found.mean,
+        found_half_width=found.ci95,
         tolerance=theirs + found.ci95,
         tolerance_rests_on=f"their {figure.block.interval} + our 95 % half-width",
         not_comparable=figure.block.not_comparable,

@@ -1,7 +1,8 @@
-"""Every notebook keeps the house's rules; the first runs end to end with tiny parameters."""
+"""Every notebook keeps the house's rules; the first and the parity report run end to end with tiny parameters."""
 
 import ast
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
@@ -10,11 +11,14 @@ import pytest
 from fusion_rl.analysis.runs import stored_comparison
 from fusion_rl.batch.notebooks import notebook_parameters, run_notebook
 from fusion_rl.config.load import load
+from fusion_rl.parity.line import FULL
+from fusion_rl.parity.report import CHECKS
 from fusion_rl.tracking.mlflow_store import open_store
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 FIRST = FOLDER / "01_train_and_compare.ipynb"
+PARITY = FOLDER / "05_parity.ipynb"
 
 
 def code_cells(path: Path) -> list[nbformat.NotebookNode]:
@@ -94,3 +98,25 @@ def test_the_first_notebook_trains_compares_and_is_kept_with_its_run(tmp_path: P
     names = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
     plots = {"plots/blocking.png", "plots/learning_curve.png", "plots/utilisation.png"}
     assert plots | {"notebook/made.ipynb", "notebook/made.html"} <= names
+
+
+def test_the_parity_notebook_reports_logs_and_plots(tmp_path: Path) -> None:
+    tiny = {"checks": ["streams", "published"], "requests": 2000, "settings": ["deeprmsa-nsfnet"], "every_load": False}
+    executed = run_notebook(PARITY, {**tiny, "tracking_dir": str(tmp_path / "runs")}, tmp_path / "made.ipynb")
+    shown = json.dumps([cell.outputs for cell in code_cells(executed.notebook)])
+    assert shown.count('"image/png"') == 2
+    assert "blocked requests with FUSION" in shown
+    [record] = open_store(tmp_path / "runs").search_runs("parity")
+    assert record.run_id in shown
+    assert record.parameters["requests"] == "2000"
+    assert record.metrics["lines"] == record.metrics["passed"] + record.metrics["failed"] + 1
+    assert record.metrics["passed"] >= 4, "the streams at least"
+    kept = open_store(tmp_path / "runs").artifact_path(record.run_id)
+    assert {"parity.json", "plots/published.png"} <= {str(path.relative_to(kept)) for path in kept.rglob("*.*")}
+
+
+def test_the_parity_notebook_says_what_its_report_says() -> None:
+    defaults = {name: ast.literal_eval(one.default) for name, one in notebook_parameters(PARITY).items()}
+    assert tuple(defaults["checks"]) == CHECKS.names()
+    assert {**{name: defaults[name] for name in asdict(FULL)}, "settings": ()} == asdict(FULL)
+    assert defaults["settings"] == []

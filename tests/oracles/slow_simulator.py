@@ -163,11 +163,10 @@ def least_congested(network: SlowNetwork, request: SlowRequest) -> Choice:
 
 
 def exact_fit(network: SlowNetwork, request: SlowRequest) -> Choice:
-    for path, _ in network.paths_with_room(request):
-        for block in network.blocks(path):
-            if len(block) == network.width(path, request):
-                return path, block[0]
-    return ksp_ff(network, request)
+    for path, lowest in network.paths_with_room(request):
+        filled = [block[0] for block in network.blocks(path) if len(block) == network.width(path, request)]
+        return path, (filled or [lowest])[0]
+    return None
 
 
 def starts_of(network: SlowNetwork, path: NodePath, request: SlowRequest) -> list[int]:
