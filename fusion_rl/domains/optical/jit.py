@@ -7,12 +7,15 @@ Two habits of Numba's cache would hurt here, and this module mends both:
 * A kernel that receives another kernel as an argument (a policy, an observation) would never be found in
   the cache again by a new process, since Numba gives dispatchers a random identity. `kernel` gives them
   one that is made from their name.
+
+Both rest on the sources being this package's. What a user compiles is never kept on disk, and neither is a kernel
+that was handed it: under an old name would be old code, and other processes could not read the entry.
 """
 
 import hashlib
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -22,6 +25,8 @@ from numba.core import config as numba_config
 
 F = TypeVar("F", bound=Callable[..., Any])
 wide: Callable[[Any], int] = np.int64  # type: ignore[assignment]  # kernels that are not inlined are compiled once if their numbers are of one type
+
+_OPTIONS: Any = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def _sources_digest() -> str:
@@ -59,9 +64,26 @@ def kernel(function: F | None = None, *, inline: bool = True) -> F | Callable[[F
     return _compiled(function, inline)
 
 
+def handing(outer: F, *handed: Any) -> F:
+    """A kernel that is going to be handed other kernels: one that is not kept on disk if any of them is a user's."""
+    if all(_is_ours(getattr(inner, "py_func", inner)) for inner in handed):
+        return outer
+    return _unkept(outer)  # type: ignore[no-any-return]
+
+
+@cache
+def _unkept(outer: Any) -> Any:
+    return numba.njit(**_OPTIONS)(getattr(outer, "py_func", outer))
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    return function.__module__.startswith("fusion_rl.")
+
+
 def _compiled(function: F, inline: bool) -> F:
-    options: Any = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": inline, "_nrt": False}
-    compiled: Any = numba.njit(**options)(function)
-    if hasattr(compiled, "_set_uuid"):  # absent under NUMBA_DISABLE_JIT=1, where the function comes back as it was
+    ours = _is_ours(function)
+    compiled: Any = numba.njit(cache=ours, forceinline=inline, **_OPTIONS)(function)
+    # `_set_uuid` is absent under NUMBA_DISABLE_JIT=1, where the function comes back as it was.
+    if ours and hasattr(compiled, "_set_uuid"):
         compiled._set_uuid(f"{function.__module__}.{function.__qualname__}")
     return compiled  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ import numpy as np
 from fusion_rl.arrays import Ints
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
-from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.jit import handing, kernel
 from fusion_rl.domains.optical.metrics import Gauge, Tally
 from fusion_rl.domains.optical.pipelines import orchestrator
 from fusion_rl.domains.optical.pipelines.orchestrator import Decisions, room_for
@@ -169,7 +169,7 @@ def serve(
 ) -> State:
     """Serve requests on lane b as a policy decides; returns the state, larger where it had to grow."""
     # A plain Python policy cannot be called from machine code, so the loop around it is run as Python too.
-    rollout = orchestrator.rollout if hasattr(policy, "py_func") else _python(orchestrator.rollout)
+    rollout = handing(orchestrator.rollout, policy) if hasattr(policy, "py_func") else _python(orchestrator.rollout)
     done = 0
     state = lane_state.put_events(state, b, requests.events)
     requests = requests._replace(events=None)  # kernels are compiled for requests alone

@@ -12,6 +12,7 @@ from fusion_rl.domains.base import Step
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.actions import codec_of
 from fusion_rl.domains.optical.heuristics.ksp_ff import ksp_ff
+from fusion_rl.domains.optical.jit import handing
 from fusion_rl.domains.optical.metrics import Gauge
 from fusion_rl.domains.optical.observations import OBSERVATIONS
 from fusion_rl.domains.optical.pipelines import batch
@@ -71,6 +72,8 @@ class OpticalSimulator:
         self._episode = np.array([_given(episode_requests, m.scenario.requests_per_episode) for m in self._models])
         for b, model in enumerate(self._models):
             model.require([b], int(self._warmup[b] + self._episode[b]))
+        handed = (self._codec.decode, self._codec.mask, self._observation.write)
+        self._batch_step, self._batch_look = handing(batch.step, *handed), handing(batch.look, *handed)
         self._layout = self._observation.layout(world)
         self.observation_space = self._make_space()
         self.action_space = spaces.Discrete(self._codec.count(world, self._codec.parameter))
@@ -113,7 +116,7 @@ class OpticalSimulator:
             raise SimulationError("the episode is over (or none has begun): call reset before step")
         if self._until_refill < 1:
             self._refill()
-        most = batch.step(
+        most = self._batch_step(
             self.setting.world,
             self._state,
             self._window,
@@ -245,7 +248,7 @@ class OpticalSimulator:
         self._until_refill = int(WINDOW - 1 - self._window.cursor.max())
 
     def _look(self, lanes: Ints64) -> None:
-        batch.look(
+        self._batch_look(
             self.setting.world,
             self._state,
             self._window,

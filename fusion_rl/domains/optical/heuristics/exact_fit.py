@@ -23,6 +23,7 @@ def exact_fit(world: World, lane: Lane, request: Request, options: int) -> tuple
             start, length = best_fit(world, lane, path, width)
             if length == width:
                 return path, start
+            start = first_fit(world, lane, path, width)
             if start != NOWHERE:
-                return path, first_fit(world, lane, path, width)
+                return path, start
     return NOWHERE, NOWHERE
