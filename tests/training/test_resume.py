@@ -1,20 +1,29 @@
 """A training that was interrupted and resumed is the training that was not: the same weights, the same history."""
 
+import functools
+import json
+import multiprocessing
+import random
+import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import load
+from fusion_rl.domains.optical import domain
 from fusion_rl.errors import CheckpointError, TrackingError
 from fusion_rl.testing import tiny
 from fusion_rl.tracking.base import RunStatus
+from fusion_rl.tracking.buffer import MetricBuffer
 from fusion_rl.tracking.mlflow_store import open_store
+from fusion_rl.training import bundle
 from fusion_rl.training.callbacks import EpisodeBlocking
 from fusion_rl.training.interrupts import Interrupted
-from fusion_rl.training.run import RunResult, resume, train
+from fusion_rl.training.run import RunResult, can_resume, resume, train
 
 History = list[tuple[str, int, float]]
 
@@ -73,30 +82,226 @@ def crash_at(step: int, monkeypatch: pytest.MonkeyPatch, error: Callable[[], Bas
     monkeypatch.setattr(EpisodeBlocking, "_on_step", breaks_down)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all: making its schema takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return Path(open_store(tmp_path_factory.mktemp("store")).uri.removeprefix("sqlite:///")).parent
+
+
+@pytest.fixture(autouse=True)
+def _one_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domain, "BASELINES", ("ksp-ff",))  # the rest of them is not what is looked at here
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Callable[[str], RunResult]:
+    """The uninterrupted training of an algorithm."""
+    return functools.cache(lambda algorithm: train(tiny_config(folder, algorithm)))
+
+
+def newest_run(folder: Path) -> str:
+    return open_store(folder).search_runs(max_runs=1)[0].run_id
+
+
 def break_and_resume(config: ExperimentConfig, steps: list[int], monkeypatch: pytest.MonkeyPatch) -> RunResult:
     """Train, and go on whenever it breaks down, as it does at these steps."""
     folder = Path(config.execution.tracking_dir)
     crash_at(steps[0], monkeypatch, lambda: RuntimeError("power cut"))
     with pytest.raises(RuntimeError, match="power cut"):
         train(config)
-    [run] = open_store(folder).search_runs()
+    run_id = newest_run(folder)
     for step in steps[1:]:
         crash_at(step, monkeypatch, lambda: RuntimeError("power cut"))
         with pytest.raises(RuntimeError, match="power cut"):
-            resume(run.run_id, tracking_dir=folder)
-    return resume(run.run_id, tracking_dir=folder)
+            resume(run_id, tracking_dir=folder)
+    return resume(run_id, tracking_dir=folder)
+
+
+def assert_same(parts: RunResult, whole: RunResult, folder: Path) -> None:
+    assert parts.run_id != whole.run_id
+    assert parts.weights_sha256 == whole.weights_sha256
+    assert parts.learning_curve == whole.learning_curve
+    assert parts.evaluation.tally.blocked_requests == whole.evaluation.tally.blocked_requests
+    assert history(folder, parts.run_id) == history(folder, whole.run_id)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_resumed_training_equals_the_uninterrupted_one(
-    algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    algorithm: str, folder: Path, whole: Callable[[str], RunResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train(tiny_config(tmp_path / "whole", algorithm))
-    parts = break_and_resume(tiny_config(tmp_path / "parts", algorithm), [100, 610, 900], monkeypatch)
-    assert parts.weights_sha256 == whole.weights_sha256
-    assert parts.learning_curve == whole.learning_curve
-    assert parts.evaluation.tally.blocked_requests == whole.evaluation.tally.blocked_requests
-    assert history(tmp_path / "parts", parts.run_id) == history(tmp_path / "whole", whole.run_id)
-    [run] = open_store(tmp_path / "parts").search_runs()
+    parts = break_and_resume(tiny_config(folder, algorithm), [610], monkeypatch)
+    assert_same(parts, whole(algorithm), folder)
+
+
+def test_a_training_may_break_again_and_again_also_before_its_first_checkpoint(
+    folder: Path, whole: Callable[[str], RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = break_and_resume(tiny_config(folder), [100, 500, 900], monkeypatch)
+    assert_same(parts, whole("maskable-ppo"), folder)
+    run = open_store(folder).find_run(parts.run_id)
     assert (run.status, run.tags["resumed"]) == (RunStatus.FINISHED, "3")
     assert "failure" not in run.tags
+
+
+def test_a_run_that_breaks_after_learning_is_concluded_once(
+    folder: Path, whole: Callable[[str], RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("fusion_rl.training.plots.log_run_figures", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(tiny_config(folder))
+    run_id = newest_run(folder)
+    parts = resume(run_id, tracking_dir=folder)
+    assert_same(parts, whole("maskable-ppo"), folder)
+    store = open_store(folder)
+    table = json.loads(store.artifact_path(run_id, "comparison.json").read_text())
+    assert len(table["data"]) == 2
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        [(models,)] = database.execute("SELECT COUNT(*) FROM logged_models WHERE source_run_id = ?", (run_id,))
+    assert models == 1
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    folder: Path, whole: Callable[[str], RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash_at(800, monkeypatch, lambda: RuntimeError("power cut"))
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(tiny_config(folder))
+    kept = folder / "checkpoints" / newest_run(folder)
+    newest = max(kept.glob("latest-*.bundle"))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 3] ^= 1
+    newest.write_bytes(content)
+    with pytest.warns(UserWarning, match=rf"{newest.name}.*the one before is used"):
+        parts = resume(kept)
+    assert_same(parts, whole("maskable-ppo"), folder)
+
+
+def test_a_signal_ends_a_training_after_its_update_with_a_checkpoint(
+    folder: Path, whole: Callable[[str], RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_step = EpisodeBlocking._on_step
+
+    def signalled(self: EpisodeBlocking) -> bool:
+        if self.num_timesteps == 404:
+            signal.raise_signal(signal.SIGTERM)
+        return on_step(self)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="SIGTERM after 448 steps"):
+        patch.setattr(EpisodeBlocking, "_on_step", signalled)
+        train(tiny_config(folder))
+    run = open_store(folder).find_run(newest_run(folder))
+    assert run.status is RunStatus.KILLED
+    assert (folder / "checkpoints" / run.run_id / "emergency-000000448.bundle").is_file()
+    assert_same(resume(run.run_id, tracking_dir=folder), whole("maskable-ppo"), folder)
+
+
+def test_what_the_store_misses_while_it_is_away_is_there_in_the_end(
+    folder: Path,
+    whole: Callable[[str], RunResult],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("fusion_rl.tracking.mlflow_run.MetricBuffer", functools.partial(MetricBuffer, max_age_s=0.0))
+    on_step = EpisodeBlocking._on_step
+
+    def away_for_a_while(self: EpisodeBlocking) -> bool:
+        old, new = ("metrics", "gone") if self.num_timesteps == 200 else ("gone", "metrics")
+        if self.num_timesteps in (200, 800):
+            with sqlite3.connect(folder / "mlflow.db") as database:
+                database.execute(f"ALTER TABLE {old} RENAME TO {new}")
+        return on_step(self)
+
+    monkeypatch.setattr(EpisodeBlocking, "_on_step", away_for_a_while)
+    done = train(tiny_config(folder))
+    assert "metric values wait on disk for the next attempt" in caplog.text
+    assert_same(done, whole("maskable-ppo"), folder)
+
+
+def test_what_cannot_be_resumed_is_said(folder: Path, whole: Callable[[str], RunResult], tmp_path: Path) -> None:
+    done = whole("maskable-ppo")
+    with pytest.raises(TrackingError, match="has finished: there is nothing to resume"):
+        resume(done.run_id, tracking_dir=folder)
+    with pytest.raises(TrackingError, match="no run has the id or name 'nothing'"):
+        resume("nothing", tracking_dir=folder)
+    with pytest.raises(TrackingError, match="there are no runs"):
+        resume("nothing", tracking_dir=tmp_path)
+    with open_store(folder).start("elsewhere", "of another machine") as run:
+        pass
+    with pytest.raises(CheckpointError, match=r"cannot be resumed here: there is no .*resolved_config.yaml"):
+        resume(run.run_id, tracking_dir=folder)
+
+
+def test_other_traffic_than_before_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crash_at(700, monkeypatch, lambda: RuntimeError("power cut"))
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(tiny_config(folder))
+    kept = folder / "checkpoints" / newest_run(folder)
+    config = kept / "config" / "resolved_config.yaml"
+    config.write_text(config.read_text().replace("load_erlang: 20.0", "load_erlang: 21.0"))
+    with pytest.raises(CheckpointError, match="traffic_sha256 differ from when it was written"):
+        resume(kept)
+
+
+def test_kinds_of_checkpoints_stay_as_long_as_they_should(folder: Path) -> None:
+    config = tiny_config(folder, checkpoint_every=100, checkpoint_keep=3, checkpoint_regular_every=400, eval_every=100)
+    done = train(config)
+    names = sorted(path.name for path in done.checkpoint.parent.iterdir())
+    points = done.learning_curve
+    latest = [name for name in names if name.startswith("latest")]
+    assert latest == [f"latest-{step:09d}.bundle" for step in (640, 704, 832)]
+    assert {"best.bundle", "best.zip", "final.bundle", "final.zip", "config", "regular-000000448.bundle"} <= set(names)
+    best_step = min(points, key=lambda point: point[1])[0]
+    assert bundle.read_facts(done.checkpoint.with_name("best.bundle"))["step"] == best_step
+
+
+def kill_until_done(folder: Path, config: ExperimentConfig, kills: int, within_s: tuple[float, float]) -> str:
+    """Train in processes that are killed at random moments, and let the last come to its end; returns the run."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fusion_rl.tracking.mlflow_store", "fusion_rl.training.plots", "sb3_contrib"])
+    moments = random.Random(kills)
+    store = open_store(folder)
+    earlier = {run.run_id for run in store.search_runs()}
+
+    def begin() -> Any:
+        found = [run.run_id for run in store.search_runs() if run.run_id not in earlier]
+        can = [run_id for run_id in found if can_resume(folder, run_id)]
+        [*_, run_id] = can or [None]
+        task = (resume, (run_id,), {"tracking_dir": folder}) if run_id else (train, (config,), {})
+        process = context.Process(target=task[0], args=task[1], kwargs=task[2])
+        process.start()
+        return process
+
+    for _ in range(kills):
+        process = begin()
+        process.join(moments.uniform(*within_s))
+        process.kill()
+        process.join()
+    process = begin()
+    process.join()
+    [run_id] = [r.run_id for r in store.search_runs() if r.run_id not in earlier and r.status is RunStatus.FINISHED]
+    return run_id
+
+
+def assert_killing_changes_nothing(
+    folder: Path, config: ExperimentConfig, kills: int, within_s: tuple[float, float]
+) -> str:
+    whole, killed = kill_until_done(folder, config, 0, (0, 0)), kill_until_done(folder, config, kills, within_s)
+    finals = [bundle.read_facts(folder / "checkpoints" / run_id / "final.bundle") for run_id in (whole, killed)]
+    assert finals[0]["weights_sha256"] == finals[1]["weights_sha256"]
+    assert history(folder, killed) == history(folder, whole)
+    return killed
+
+
+def test_a_training_that_is_killed_at_random_moments_equals_the_uninterrupted_one(folder: Path) -> None:
+    assert_killing_changes_nothing(folder, tiny_config(folder, "dqn"), kills=3, within_s=(0.5, 2.0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_training_that_is_killed_twenty_times_equals_the_uninterrupted_one(algorithm: str, folder: Path) -> None:
+    config = tiny_config(folder, algorithm, timesteps=60_000, checkpoint_every=1000, eval_every=5000)
+    killed = assert_killing_changes_nothing(folder, config, kills=20, within_s=(0.5, 6.0))
+    assert int(open_store(folder).find_run(killed).tags["resumed"]) >= 10
