@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from fusion_rl.cli.main import main
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import load
 from fusion_rl.domains.optical import domain
-from fusion_rl.errors import CheckpointError, TrackingError
+from fusion_rl.errors import CheckpointError, TrackingError, TrainingError
 from fusion_rl.testing import tiny
-from fusion_rl.tracking.base import RunStatus
+from fusion_rl.tracking.base import RunRecord, RunStatus
 from fusion_rl.tracking.buffer import MetricBuffer
 from fusion_rl.tracking.mlflow_store import open_store
 from fusion_rl.training import bundle
@@ -189,9 +190,10 @@ def test_a_signal_ends_a_training_after_its_update_with_a_checkpoint(
             signal.raise_signal(signal.SIGTERM)
         return on_step(self)
 
-    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="SIGTERM after 448 steps"):
+    with monkeypatch.context() as patch:
         patch.setattr(EpisodeBlocking, "_on_step", signalled)
-        train(tiny_config(folder))
+        with pytest.raises(Interrupted, match="SIGTERM after 448 steps"):
+            train(tiny_config(folder))
     run = open_store(folder).find_run(newest_run(folder))
     assert run.status is RunStatus.KILLED
     assert (folder / "checkpoints" / run.run_id / "emergency-000000448.bundle").is_file()
@@ -257,51 +259,91 @@ def test_kinds_of_checkpoints_stay_as_long_as_they_should(folder: Path) -> None:
     assert bundle.read_facts(done.checkpoint.with_name("best.bundle"))["step"] == best_step
 
 
-def kill_until_done(folder: Path, config: ExperimentConfig, kills: int, within_s: tuple[float, float]) -> str:
-    """Train in processes that are killed at random moments, and let the last come to its end; returns the run."""
+def kill_until_done(
+    folder: Path, config: ExperimentConfig, kills: int = 0, within_s: tuple[float, float] = (0, 0)
+) -> tuple[str, int]:
+    """Train in processes that are killed at random moments, and let the last come to its end.
+
+    Returns:
+        The run, and how many of the kills met a process at work.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fusion_rl.tracking.mlflow_store", "fusion_rl.training.plots", "sb3_contrib"])
     moments = random.Random(kills)
     store = open_store(folder)
     earlier = {run.run_id for run in store.search_runs()}
 
-    def begin() -> Any:
-        found = [run.run_id for run in store.search_runs() if run.run_id not in earlier]
-        can = [run_id for run_id in found if can_resume(folder, run_id)]
-        [*_, run_id] = can or [None]
-        task = (resume, (run_id,), {"tracking_dir": folder}) if run_id else (train, (config,), {})
-        process = context.Process(target=task[0], args=task[1], kwargs=task[2])
-        process.start()
-        return process
+    def runs() -> list[RunRecord]:
+        return [run for run in store.search_runs() if run.run_id not in earlier and can_resume(folder, run.run_id)]
 
-    for _ in range(kills):
-        process = begin()
-        process.join(moments.uniform(*within_s))
+    met = 0
+    while not any(run.status is RunStatus.FINISHED for run in runs()):
+        begun = [run.run_id for run in runs()]
+        task = functools.partial(resume, begun[0], tracking_dir=folder) if begun else functools.partial(train, config)
+        process = context.Process(target=task)
+        process.start()
+        process.join(moments.uniform(*within_s) if met < kills else None)
+        met += process.is_alive()
         process.kill()
         process.join()
-    process = begin()
-    process.join()
-    [run_id] = [r.run_id for r in store.search_runs() if r.run_id not in earlier and r.status is RunStatus.FINISHED]
-    return run_id
+    [run] = runs()
+    return run.run_id, met
 
 
 def assert_killing_changes_nothing(
     folder: Path, config: ExperimentConfig, kills: int, within_s: tuple[float, float]
-) -> str:
-    whole, killed = kill_until_done(folder, config, 0, (0, 0)), kill_until_done(folder, config, kills, within_s)
+) -> int:
+    whole, _ = kill_until_done(folder, config)
+    killed, met = kill_until_done(folder, config, kills, within_s)
     finals = [bundle.read_facts(folder / "checkpoints" / run_id / "final.bundle") for run_id in (whole, killed)]
     assert finals[0]["weights_sha256"] == finals[1]["weights_sha256"]
     assert history(folder, killed) == history(folder, whole)
-    return killed
+    return met
 
 
 def test_a_training_that_is_killed_at_random_moments_equals_the_uninterrupted_one(folder: Path) -> None:
-    assert_killing_changes_nothing(folder, tiny_config(folder, "dqn"), kills=3, within_s=(0.5, 2.0))
+    assert assert_killing_changes_nothing(folder, tiny_config(folder, "dqn"), kills=3, within_s=(0.5, 2.0)) > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_training_that_is_killed_twenty_times_equals_the_uninterrupted_one(algorithm: str, folder: Path) -> None:
-    config = tiny_config(folder, algorithm, timesteps=60_000, checkpoint_every=1000, eval_every=5000)
-    killed = assert_killing_changes_nothing(folder, config, kills=20, within_s=(0.5, 6.0))
-    assert int(open_store(folder).find_run(killed).tags["resumed"]) >= 10
+    config = tiny_config(folder, algorithm, timesteps=100_000, checkpoint_every=1000, eval_every=5000)
+    assert assert_killing_changes_nothing(folder, config, kills=20, within_s=(0.5, 3.0)) >= 15
+
+
+def test_the_command_goes_on_with_a_run_and_lists_it(
+    folder: Path,
+    whole: Callable[[str], RunResult],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    crash_at(700, monkeypatch, lambda: TrainingError("power cut"))
+    with pytest.raises(TrainingError, match="power cut"):
+        train(tiny_config(folder))
+    run_id = newest_run(folder)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        captured = capsys.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return stopped.value.code, captured.out, captured.err
+
+    def listed() -> dict[str, Any]:
+        code, out, _ = command("runs", "list", "--tracking-dir", str(folder), "--json")
+        assert code == 0
+        return next(run for run in json.loads(out)["runs"] if run["run_id"] == run_id)
+
+    assert (listed()["status"], listed()["can_be_resumed"]) == ("FAILED", True)
+    code, _, err = command("train", "--resume", run_id, "--tracking-dir", str(folder), "--seed", "3")
+    assert (code, "leave the other options out" in err) == (2, True)
+    code, _, err = command("train", "--resume", "none", "--tracking-dir", str(folder))
+    assert (code, "no run has the id or name 'none'" in err) == (2, True)
+    code, out, _ = command("train", "--resume", run_id, "--tracking-dir", str(folder), "--json")
+    assert code == 0
+    assert json.loads(out)["weights_sha256"] == whole("maskable-ppo").weights_sha256
+    assert (listed()["status"], listed()["can_be_resumed"]) == ("FINISHED", False)
+    code, out, _ = command("runs", "reap", "--tracking-dir", str(folder))
+    assert (code, out) == (0, "0 runs were left by their processes\n")
+    assert command("train", "--tracking-dir", str(folder))[0] == 2
