@@ -33,7 +33,7 @@ class ExecutionConfig(Settings):
     )
     final_lanes: int = Field(default=16, ge=1, description="lanes of the final comparison")
     checkpoint_every: int = Field(
-        default=50_000, ge=0, description="training steps between checkpoints to resume from; 0: at the end only"
+        default=100_000, ge=0, description="training steps between checkpoints to resume from; 0: at the end only"
     )
     checkpoint_keep: int = Field(default=2, ge=1, description="how many of these stay, the newest")
     checkpoint_regular_every: int = Field(

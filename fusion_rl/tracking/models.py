@@ -140,13 +140,13 @@ def download(client: MlflowClient, uri: str) -> Path:
 
 
 def stored_policy(client: MlflowClient, uri: str) -> StoredPolicy:
-    """Find the SB3 zip behind a model URI; a zip among a run's artifacts stands for itself.
+    """Find the SB3 zip behind a model URI; a zip or bundle among a run's artifacts stands for itself.
 
     Raises:
         TrackingError: nothing there, or not a model that holds a policy.
     """
     found = download(client, uri)
-    if found.is_file() and found.suffix == ".zip":
+    if found.is_file() and found.suffix in (".zip", ".bundle"):
         return StoredPolicy(found, algorithm=None, run_id=None)
     if not (found / "MLmodel").is_file():
         raise TrackingError(f"model {uri!r} is neither a zip that SB3 wrote nor an MLflow model")

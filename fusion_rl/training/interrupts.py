@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM end a training where it can be gone on with: after the update under way, not in its middle."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -50,5 +51,7 @@ class Interrupts:
         name = signal.Signals(number).name
         if self._is_deferring and self.received is None:
             self.received = name
+            # written straight to stderr: a handler may interrupt whoever else is writing
+            os.write(2, f"\n{name}: stopping with a checkpoint after this update; once more stops now\n".encode())
             return
         raise Interrupted(f"ended by {name}")

@@ -103,9 +103,9 @@ def test_the_registered_model_predicts_what_the_checkpoint_does(result: RunResul
     np.testing.assert_array_equal(model.predict(observations, params={"action_masks": masks.ravel()}), expected)
 
 
-@pytest.mark.parametrize("which", ["checkpoint", "model"])
+@pytest.mark.parametrize("which", ["{0.checkpoint}", "{0.model}", "runs:/{0.run_id}/checkpoints/final.bundle"])
 def test_a_trained_policy_evaluates_alike_from_file_and_store(result: RunResult, folder: Path, which: str) -> None:
-    found = evaluate(small_config(folder), str(getattr(result, which)), requests=800, lanes=8)
+    found = evaluate(small_config(folder), which.format(result), requests=800, lanes=8)
     assert found.tally.blocked_requests == result.evaluation.tally.blocked_requests
 
 
