@@ -51,8 +51,10 @@ def open_store(tracking_dir: Path | str, *, create: bool = True) -> Store:
         raise TrackingError(f"there are no runs in '{tracking_dir}': {address.database_file} does not exist")
     check_usable(address)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.pyfunc"):
+    for chatty in ("alembic", "mlflow.pyfunc"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # it prints a traceback for each time that a database does not answer; the error says it too, in one line
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with explained(f"run store {address.uri} cannot be opened"), address.lock:
         # the first client makes the schema, and two that do so at once spoil it
         client = MlflowClient(address.uri, registry_uri=address.uri)

@@ -21,7 +21,7 @@ from fusion_rl.testing import tiny
 from fusion_rl.tracking.base import RunRecord, RunStatus
 from fusion_rl.tracking.buffer import MetricBuffer
 from fusion_rl.tracking.mlflow_store import open_store
-from fusion_rl.training import bundle
+from fusion_rl.training import agreement, bundle, plots
 from fusion_rl.training.callbacks import EpisodeBlocking
 from fusion_rl.training.interrupts import Interrupted
 from fusion_rl.training.run import RunResult, can_resume, resume, train
@@ -92,8 +92,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _one_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(domain, "BASELINES", ("ksp-ff",))  # the rest of them is not what is looked at here
+def _less_around_learning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One baseline, a short parity and no plots: what surrounds learning is not what is looked at here."""
+    monkeypatch.setattr(domain, "BASELINES", ("ksp-ff",))
+    monkeypatch.setattr(agreement, "disagreements", functools.partial(agreement.disagreements, requests=100))
+    monkeypatch.setattr(plots, "log_run_figures", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +153,7 @@ def test_a_run_that_breaks_after_learning_is_concluded_once(
     folder: Path, whole: Callable[[str], RunResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("fusion_rl.training.plots.log_run_figures", lambda *_: 1 / 0)
+        patch.setattr(plots, "log_run_figures", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train(tiny_config(folder))
     run_id = newest_run(folder)
