@@ -57,6 +57,10 @@ def evaluate(
             "--set scenarios.NAME.trace=FILE.",
         ),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Read zips of Stable-Baselines3's, too; reading one can run its writer's code."),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Serve traffic with one policy or several, and count what they block."""
@@ -69,7 +73,7 @@ def evaluate(
         sizes = {"requests": requests, "lanes": lanes, "seed": seed, "threads": threads}
         given = {name: size for name, size in sizes.items() if size is not None}
         with redirect_stdout(sys.stderr):
-            evaluations = _evaluate_all(resolved.config, policy or [DEFAULT_POLICY], scenario, given, record)
+            evaluations = _evaluate_all(resolved.config, policy or [DEFAULT_POLICY], scenario, given, record, trust)
     first, *others = evaluations
     if as_json and others:
         print_json({"policies": [_against(first, evaluation) for evaluation in evaluations]})
@@ -114,7 +118,12 @@ def describe(evaluation: "Evaluation") -> str:
 
 
 def _evaluate_all(
-    config: ExperimentConfig, names: Sequence[str], scenario: str | None, sizes: dict[str, int], record: str | None
+    config: ExperimentConfig,
+    names: Sequence[str],
+    scenario: str | None,
+    sizes: dict[str, int],
+    record: str | None,
+    trust: bool,
 ) -> list["Evaluation"]:
     """Evaluate every policy, once all of them are known to exist and to fit; record what they served."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -126,7 +135,7 @@ def _evaluate_all(
 
     index = 0 if scenario is None else config.scenarios.names().index(config.scenarios[scenario].name)
     domain = domain_of(config)
-    policies = [find(name, domain, config.execution.tracking_dir) for name in names]
+    policies = [find(name, domain, config.execution.tracking_dir, trust=trust) for name in names]
     setting = domain.prepare(config)
     lanes, requests = sizes.get("lanes", DEFAULT_LANES), sizes.get("requests", DEFAULT_REQUESTS)
     domain.check_traffic(setting, requests=requests, lanes=lanes, scenario=index, record=record)

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from fusion_rl import __version__
-from fusion_rl.cli import bench, config, doctor, evaluate, notebook, parity, topologies, train, ui
+from fusion_rl.cli import bench, config, doctor, evaluate, notebook, parity, runs, topologies, train, ui
 from fusion_rl.errors import FusionRLError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)
 app.add_typer(parity.app, name="parity")
 app.add_typer(config.app, name="config")
+app.add_typer(runs.app, name="runs")
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,14 +2,18 @@
 
 import shlex
 import sys
-from contextlib import redirect_stdout
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fusion_rl.cli import options
 from fusion_rl.cli.evaluate import print_comparison
 from fusion_rl.cli.output import log_console, one_line_warnings, print_json
+from fusion_rl.cli.ui import DEFAULT_FOLDER
+from fusion_rl.config.save import FILE_NAME
+from fusion_rl.errors import ConfigError
 
 if TYPE_CHECKING:
     from fusion_rl.training.run import RunResult
@@ -32,18 +36,38 @@ def train(
     lanes: options.Lanes = None,
     device: options.Device = None,
     name: options.Name = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with a run that was stopped or killed: its id or name, or its folder of checkpoints. "
+            "It keeps its own settings.",
+        ),
+    ] = None,
+    tracking_dir: Annotated[
+        str | None, typer.Option("--tracking-dir", help="Folder of the run to resume [default: mlruns].")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Train an agent, compare it with the usual heuristics on traffic it has not seen, and record the run."""
-    with one_line_warnings():
-        resolved = options.resolve(
-            experiment, network, scenarios, algorithm, reward, execution,
-            settings, load, paths_file, seed, timesteps, lanes, device, name,
-        )  # fmt: skip
-        from fusion_rl.training.run import train as run_training
+    asked = (
+        experiment, network, scenarios, algorithm, reward, execution,
+        settings, load, paths_file, seed, timesteps, lanes, device, name,
+    )  # fmt: skip
+    with one_line_warnings(), _next_step_told():
+        if resume is not None:
+            result = _resume(resume, tracking_dir, any(option is not None for option in asked))
+            experiment = str(result.checkpoint.parent / "config" / FILE_NAME)
+        elif tracking_dir is not None:
+            raise ConfigError("--tracking-dir goes with --resume: a new run takes --set execution.tracking_dir=FOLDER")
+        else:
+            resolved = options.resolve(*asked)
+            tracking_dir = resolved.config.execution.tracking_dir
+            from fusion_rl.training.run import train as run_training
 
-        with redirect_stdout(sys.stderr):  # whatever a library prints, the result stands alone on stdout
-            result = run_training(resolved.config, console=log_console())
+            with redirect_stdout(sys.stderr):  # whatever a library prints, the result stands alone on stdout
+                result = run_training(resolved.config, console=log_console())
     if as_json:
         print_json(result.as_dict())
         return
@@ -56,7 +80,27 @@ def train(
     }
     again = [str(word) for option, value in same_setting.items() if value is not None for word in (option, value)]
     again += [word for setting in settings or () for word in ("--set", setting)]
-    _report(result, again, resolved.config.execution.tracking_dir)
+    _report(result, again, tracking_dir or DEFAULT_FOLDER)
+
+
+def _resume(run: str, tracking_dir: str | None, other_options: bool) -> "RunResult":
+    if other_options:
+        raise ConfigError("--resume goes on with a run's own settings: leave the other options out, or start a new run")
+    from fusion_rl.training.run import resume
+
+    with redirect_stdout(sys.stderr):
+        return resume(run, tracking_dir=tracking_dir or DEFAULT_FOLDER, console=log_console())
+
+
+@contextmanager
+def _next_step_told() -> Iterator[None]:
+    """Say of a run that was ended before its end how it is gone on with."""
+    try:
+        yield
+    except BaseException as error:
+        for note in getattr(error, "__notes__", ()):
+            typer.secho(" ".join(str(note).split()), fg=typer.colors.YELLOW, err=True)
+        raise
 
 
 def _report(result: "RunResult", setting_options: list[str], tracking_dir: str) -> None:

@@ -32,7 +32,17 @@ class ExecutionConfig(Settings):
         default=200_000, ge=1, description="requests counted in the final comparison, over all lanes"
     )
     final_lanes: int = Field(default=16, ge=1, description="lanes of the final comparison")
-    checkpoint_every: int = Field(default=0, ge=0, description="training steps between checkpoints; 0: at the end only")
+    checkpoint_every: int = Field(
+        default=100_000, ge=0, description="training steps between checkpoints to resume from; 0: at the end only"
+    )
+    checkpoint_keep: int = Field(default=2, ge=1, description="how many of these stay, the newest")
+    checkpoint_regular_every: int = Field(
+        default=0, ge=0, description="training steps between checkpoints that all stay; 0: none"
+    )
+    checkpoint_replay_buffer: bool = Field(
+        default=True,
+        description="checkpoints hold the replay buffer; false: smaller, but a resumed training is another one",
+    )
     tracking_dir: str = Field(default="mlruns", min_length=1, description="folder of the run log and of its artifacts")
     experiment_name: str | None = Field(
         default=None, min_length=1, description="name in the run log; null: the experiment's"

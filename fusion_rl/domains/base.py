@@ -119,6 +119,12 @@ class Domain(Protocol):
         `scenario` runs that one on every lane; `warmup_requests` and `episode_requests` replace the scenarios' own.
         """
 
+    def snapshot(self, simulator: Any) -> dict[str, Any]:
+        """The state of a simulator's lanes: a tree of dicts and lists over arrays, numbers, text and None."""
+
+    def restore(self, simulator: Any, kept: dict[str, Any]) -> None:
+        """Put the lanes of a simulator of the same configuration back to where `snapshot` found them."""
+
     def heuristic_names(self) -> tuple[str, ...]:
         """Policies that need no training."""
 

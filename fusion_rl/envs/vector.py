@@ -70,6 +70,16 @@ class OpticalVecEnv(VecEnv):
             observations = self.simulator.observations()
         return observations, step.reward, step.ended, infos
 
+    def episodes(self) -> dict[str, AnyArray]:
+        """What the episodes under way have come to so far; copies."""
+        return {"returns": self._returns.copy(), "blocked": self._blocked.copy(), "lengths": self._lengths.copy()}
+
+    def go_on(self, episodes: dict[str, AnyArray]) -> None:
+        """Go on with episodes that another process began, whose simulator was restored; no reset follows."""
+        self._returns[:], self._blocked[:] = episodes["returns"], episodes["blocked"]
+        self._lengths[:] = episodes["lengths"]
+        self._reset_seeds()
+
     def action_masks(self) -> Bools:
         """Actions that can be served, [B, A]."""
         return self.simulator.masks()

@@ -29,10 +29,12 @@ class Address:
     Attributes:
         uri: what MLflow is given.
         artifact_root: absolute folder for the artifacts; None where a server decides.
+        spool_root: absolute folder for values on their way to the store.
     """
 
     uri: str
     artifact_root: Path | None
+    spool_root: Path
 
     @property
     def database_file(self) -> Path | None:
@@ -66,14 +68,15 @@ def resolve(tracking_dir: Path | str) -> Address:
         TrackingError: if MLFLOW_TRACKING_URI is neither a database nor a server.
     """
     folder = Path(tracking_dir).expanduser().absolute()
+    spool = folder / "spool"
     configured = os.environ.get("MLFLOW_TRACKING_URI", "")
     if not configured:
-        return Address(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+        return Address(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts", spool)
     scheme = configured.partition(":")[0].partition("+")[0]
     if scheme in _DATABASES:
-        return Address(configured, folder / "artifacts")
+        return Address(configured, folder / "artifacts", spool)
     if scheme in _SERVERS:
-        return Address(configured, None)
+        return Address(configured, None, spool)
     raise TrackingError(
         f"MLFLOW_TRACKING_URI is {configured!r}: it may name a database (sqlite:///..., postgresql://...) "
         f"or a server (http://...); unset it to use {folder}"

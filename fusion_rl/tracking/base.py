@@ -133,8 +133,20 @@ class RunLog(ABC):
         """
 
     @abstractmethod
-    def flush(self) -> None:
-        """Write everything that was held back, or raise TrackingError."""
+    def flush(self, patience_s: float = 0.0) -> None:
+        """Write everything that was held back, or raise TrackingError.
+
+        Args:
+            patience_s: keep trying for so long, where the store is away.
+        """
+
+    @abstractmethod
+    def mark(self) -> int:
+        """How much has been logged, for a checkpoint to hold; all of it survives whatever happens next."""
+
+    @abstractmethod
+    def rewind(self, mark: int) -> None:
+        """Go on from a checkpoint: what was logged after this mark will be logged again, and is kept once."""
 
     @abstractmethod
     def finish(self, status: RunStatus = RunStatus.FINISHED) -> None:

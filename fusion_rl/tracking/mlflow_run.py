@@ -17,6 +17,7 @@ from fusion_rl.errors import TrackingError
 from fusion_rl.tracking import models
 from fusion_rl.tracking.base import MetricPoint, RunLog, RunStatus
 from fusion_rl.tracking.buffer import MetricBuffer
+from fusion_rl.tracking.spool import Spool
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,16 +27,37 @@ _VALUE_CHARACTERS = 6000  # MLflow cuts longer parameters
 
 
 class MlflowRunLog(RunLog):
-    """A run in MLflow, being written. Made by ``Store.start``."""
+    """A run in MLflow, being written. Made by ``Store.start`` and ``Store.resume``.
 
-    def __init__(self, client: MlflowClient, run_id: str, run_name: str, experiment: str) -> None:
+    Args:
+        spool_root: folder of the file that values lie in until the store has taken them.
+        resumed: the run was begun by another process.
+
+    Raises:
+        TrackingError: a process that lives is writing this run.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        run_id: str,
+        run_name: str,
+        experiment: str,
+        spool_root: Path,
+        *,
+        resumed: bool = False,
+    ) -> None:
         self._client = client
         self.run_id = run_id
         self.run_name = run_name
         self.experiment = experiment
         self.status = RunStatus.RUNNING
         self._parameters: dict[str, str] = {}
-        self._metrics = MetricBuffer(self._write_metrics)
+        self._resumed = resumed
+        self._closed = False
+        self._lock = hold(spool_root, run_id)
+        self._spool = Spool(spool_root / f"{run_id}.jsonl")
+        self._metrics = MetricBuffer(self._write_metrics, self._spool)
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         for name, value in values.items():
@@ -76,6 +98,8 @@ class MlflowRunLog(RunLog):
 
     def log_table(self, columns: Mapping[str, Sequence[object]], path: str) -> None:
         with self._storing(path):
+            if self._resumed and self._has(path):
+                return  # stored before the run was interrupted; MLflow would append the rows once more
             self._client.log_table(self.run_id, {name: list(cells) for name, cells in columns.items()}, path)
 
     def log_model(
@@ -89,11 +113,17 @@ class MlflowRunLog(RunLog):
         with self._storing(f"model {name}"):
             return models.log_model(self._client, self.run_id, checkpoint, algorithm, name, registered_name, tags or {})
 
-    def flush(self) -> None:
-        self._metrics.flush()
+    def flush(self, patience_s: float = 0.0) -> None:
+        self._metrics.flush(patience_s)
+
+    def mark(self) -> int:
+        return self._spool.mark()
+
+    def rewind(self, mark: int) -> None:
+        self._spool.rewind(mark)
 
     def finish(self, status: RunStatus = RunStatus.FINISHED) -> None:
-        if self.status is not RunStatus.RUNNING:
+        if self.status is not RunStatus.RUNNING or self._closed:
             return
         try:
             self.flush()
@@ -104,9 +134,23 @@ class MlflowRunLog(RunLog):
         self._end(status)
 
     def _end(self, status: RunStatus) -> None:
-        with explained(f"run {self.run_id} cannot be ended"):
-            self._client.set_terminated(self.run_id, status.value)
-        self.status = status
+        try:
+            with explained(f"run {self.run_id} cannot be ended"):
+                self._client.set_terminated(self.run_id, status.value)
+            self.status = status
+        finally:
+            self._closed = True
+            self._metrics.close()
+            # a run that did not finish may be resumed, and must then know what it has said
+            is_over = self.status is RunStatus.FINISHED
+            self._spool.close(remove=is_over)
+            self._lock.release()
+            if is_over:
+                Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def _has(self, path: str) -> bool:
+        folder = path.rpartition("/")[0]
+        return path in {found.path for found in self._client.list_artifacts(self.run_id, folder or None)}
 
     def _write_metrics(self, points: Sequence[MetricPoint]) -> None:
         batch = [Metric(point.name, point.value, point.time_ms, point.step) for point in points]
@@ -115,6 +159,23 @@ class MlflowRunLog(RunLog):
 
     def _storing(self, what: str) -> AbstractContextManager[None]:
         return explained(f"{what!r} cannot be stored with run {self.run_id}")
+
+
+def hold(spool_root: Path, run_id: str) -> filelock.FileLock:
+    """Make sure that one process alone writes a run; the system lets go when the process ends.
+
+    Raises:
+        TrackingError: another does.
+    """
+    lock = filelock.FileLock(spool_root / f"{run_id}.lock")
+    try:
+        spool_root.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise TrackingError(f"run {run_id} is being written by another process, which is still at work") from error
+    except OSError as error:
+        raise TrackingError(f"spool folder {str(spool_root)!r} cannot be written: {error}") from error
+    return lock
 
 
 def store_artifact(client: MlflowClient, run_id: str, path: Path, folder: str | None) -> None:

@@ -24,6 +24,7 @@ from fusion_rl.tracking.address import Address, check_usable, resolve, ui_comman
 from fusion_rl.tracking.base import MetricPoint, RunRecord, RunStatus
 from fusion_rl.tracking.mlflow_run import MlflowRunLog, explained, store_artifact
 from fusion_rl.tracking.models import StoredPolicy
+from fusion_rl.tracking.processes import is_gone, process_tags
 
 __all__ = ["MlflowRunLog", "Store", "StoredPolicy", "open_store", "ui_command"]
 
@@ -50,8 +51,10 @@ def open_store(tracking_dir: Path | str, *, create: bool = True) -> Store:
         raise TrackingError(f"there are no runs in '{tracking_dir}': {address.database_file} does not exist")
     check_usable(address)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for chatty in ("alembic", "mlflow.store.db.utils", "mlflow.pyfunc"):
+    for chatty in ("alembic", "mlflow.pyfunc"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # it prints a traceback for each time that a database does not answer; the error says it too, in one line
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with explained(f"run store {address.uri} cannot be opened"), address.lock:
         # the first client makes the schema, and two that do so at once spoil it
         client = MlflowClient(address.uri, registry_uri=address.uri)
@@ -89,19 +92,63 @@ class Store:
             tags: such as ``provenance.provenance_tags`` gives.
             parent_run_id: shows this run under another, as trials under their study.
         """
-        all_tags = {"mlflow.user": _user(), **{name: str(value) for name, value in (tags or {}).items()}}
+        given = {name: str(value) for name, value in (tags or {}).items()}
+        all_tags = {"mlflow.user": _user(), **process_tags(), **given}
         if parent_run_id is not None:
             all_tags["mlflow.parentRunId"] = parent_run_id
         with explained(f"run {run_name!r} cannot be started"):
             experiment_id = self._experiment_id(experiment)
             run = self._client.create_run(experiment_id, tags=all_tags, run_name=run_name)
-        log = MlflowRunLog(self._client, run.info.run_id, run_name, experiment)
+        log = MlflowRunLog(self._client, run.info.run_id, run_name, experiment, self._address.spool_root)
         try:
             log.log_params(parameters or {})
         except BaseException:
             log.finish(RunStatus.FAILED)
             raise
         return log
+
+    def resume(self, run_id: str) -> MlflowRunLog:
+        """Go on writing a run that did not finish; what its spool still holds comes to the store now.
+
+        Raises:
+            TrackingError: there is no such run, it has finished, or a process is writing it.
+        """
+        record = self.find_run(run_id)
+        if record.status is RunStatus.FINISHED:
+            raise TrackingError(f"run {run_id} ({record.run_name}) has finished: there is nothing to resume")
+        root = self._address.spool_root
+        log = MlflowRunLog(self._client, record.run_id, record.run_name, record.experiment, root, resumed=True)
+        try:
+            with explained(f"run {run_id} cannot be resumed"):
+                self._client.update_run(run_id, status=RunStatus.RUNNING.value)
+                for stale in {"failure"} & record.tags.keys():
+                    self._client.delete_tag(run_id, stale)
+            log.set_tags({**process_tags(), "resumed": int(record.tags.get("resumed", 0)) + 1})
+            log.flush()
+        except BaseException:
+            log.finish(RunStatus.FAILED)
+            raise
+        return log
+
+    def reap(self) -> list[RunRecord]:
+        """Mark the runs KILLED whose process, on this machine, is gone; what their spools hold is stored first.
+
+        Returns:
+            What they were before.
+        """
+        reaped = []
+        for record in self.search_runs(filter_string="attributes.status = 'RUNNING'"):
+            if not is_gone(record.tags):
+                continue
+            root = self._address.spool_root
+            try:
+                log = MlflowRunLog(self._client, record.run_id, record.run_name, record.experiment, root, resumed=True)
+            except TrackingError:
+                continue  # another process resumes or reaps it at this moment
+            log.set_tags({"failure": f"process {record.tags['process.pid']} ended without a word"})
+            log.finish(RunStatus.KILLED)
+            reaped.append(record)
+        return reaped
 
     def search_runs(
         self, experiment: str | None = None, filter_string: str = "", max_runs: int | None = None

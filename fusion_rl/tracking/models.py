@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import mlflow.pyfunc
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
@@ -57,10 +58,39 @@ def log_model(
 ) -> str:
     """Store a checkpoint as a model of a run; see ``RunLog.log_model``.
 
+    A run has one model of a name: what a run that was interrupted had stored or registered is not made again.
+
     Raises:
         CheckpointError: the file is not there, or is no policy of this algorithm.
         UnknownNameError: no such algorithm.
     """
+    logged = _logged_before(client, run_id, name) or _store_model(client, run_id, checkpoint, algorithm, name, tags)
+    if registered_name is None:
+        return f"models:/{logged.model_id}"
+    _make_registered_model(client, registered_name)
+    made = _registered_before(client, run_id, registered_name) or client.create_model_version(
+        registered_name, logged.artifact_location, run_id=run_id, tags=dict(tags), model_id=logged.model_id
+    )
+    return f"models:/{registered_name}/{made.version}"
+
+
+def _logged_before(client: MlflowClient, run_id: str, name: str) -> LoggedModel | None:
+    run = client.get_run(run_id)
+    for output in run.outputs.model_outputs if run.outputs else ():
+        logged = client.get_logged_model(output.model_id)
+        if logged.name == name:
+            return logged
+    return None
+
+
+def _registered_before(client: MlflowClient, run_id: str, registered_name: str) -> ModelVersion | None:
+    found = client.search_model_versions(f"run_id = '{run_id}'")
+    return next((version for version in found if version.name == registered_name), None)
+
+
+def _store_model(
+    client: MlflowClient, run_id: str, checkpoint: Path, algorithm: str, name: str, tags: Mapping[str, str]
+) -> LoggedModel:
     policy = _load_checkpoint(checkpoint, algorithm)
     experiment_id = client.get_run(run_id).info.experiment_id
     logged = client.create_logged_model(
@@ -86,13 +116,7 @@ def log_model(
         raise
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    if registered_name is None:
-        return f"models:/{logged.model_id}"
-    _make_registered_model(client, registered_name)
-    made = client.create_model_version(
-        registered_name, logged.artifact_location, run_id=run_id, tags=dict(tags), model_id=logged.model_id
-    )
-    return f"models:/{registered_name}/{made.version}"
+    return logged
 
 
 def artifact(client: MlflowClient, run_id: str, path: str) -> Path:
@@ -116,13 +140,13 @@ def download(client: MlflowClient, uri: str) -> Path:
 
 
 def stored_policy(client: MlflowClient, uri: str) -> StoredPolicy:
-    """Find the SB3 zip behind a model URI; a zip among a run's artifacts stands for itself.
+    """Find the SB3 zip behind a model URI; a zip or bundle among a run's artifacts stands for itself.
 
     Raises:
         TrackingError: nothing there, or not a model that holds a policy.
     """
     found = download(client, uri)
-    if found.is_file() and found.suffix == ".zip":
+    if found.is_file() and found.suffix in (".zip", ".bundle"):
         return StoredPolicy(found, algorithm=None, run_id=None)
     if not (found / "MLmodel").is_file():
         raise TrackingError(f"model {uri!r} is neither a zip that SB3 wrote nor an MLflow model")

@@ -48,14 +48,15 @@ class Agent:
 Policy = Heuristic | Agent
 
 
-def find(given: str, domain: Domain, tracking_dir: str) -> Policy:
+def find(given: str, domain: Domain, tracking_dir: str, *, trust: bool = False) -> Policy:
     """The policy that is meant.
 
     Args:
         given: heuristic name, path of a checkpoint, `models:/NAME@ALIAS`, `models:/NAME/VERSION` or
             `runs:/RUN_ID/PATH`.
         domain: whose heuristics are meant.
-        tracking_dir: the run store that addresses refer to.
+        tracking_dir: the run store that addresses refer to; its models are taken as one's own.
+        trust: read a zip of Stable-Baselines3's, which can run code.
 
     Raises:
         UnknownNameError: neither a heuristic nor a file.
@@ -66,12 +67,12 @@ def find(given: str, domain: Domain, tracking_dir: str) -> Policy:
     if given.startswith(_STORE_SCHEMES):
         from fusion_rl.tracking.mlflow_store import open_store
 
-        path = open_store(tracking_dir, create=False).load_model_artifact(given)
-    elif given.endswith(".zip") or Path(given).is_file():
+        path, trust = open_store(tracking_dir, create=False).load_model_artifact(given), True
+    elif given.endswith((".bundle", ".zip")) or Path(given).is_file():
         path = Path(given)
     else:
-        raise UnknownNameError("policy", given, (*domain.heuristic_names(), "CHECKPOINT.zip", "models:/NAME@ALIAS"))
-    checkpoint = checkpoints.read(path)
+        raise UnknownNameError("policy", given, (*domain.heuristic_names(), "NAME.bundle", "models:/NAME@ALIAS"))
+    checkpoint = checkpoints.read(path, trust=trust)
     return as_policy(given, checkpoint.agent, checkpoint.config)
 
 

@@ -1,31 +1,37 @@
 """One training run: check, compare, learn, evaluate, record."""
 
 import re
-import time
+import warnings
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from fusion_rl.config.experiment import ExperimentConfig
-from fusion_rl.config.load import flatten, save_resolved
+from fusion_rl.config.load import flatten, load, save_resolved
+from fusion_rl.config.save import FILE_NAME as RESOLVED_FILE
 from fusion_rl.domains.base import Domain
 from fusion_rl.envs.make import domain_of
-from fusion_rl.errors import ConfigError, TrainingError
+from fusion_rl.errors import CheckpointError, ConfigError
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.tracking.provenance import provenance_tags
 from fusion_rl.training import checkpoints
+from fusion_rl.training.bundle import SUFFIX
+from fusion_rl.training.checkpoints import Kind
 from fusion_rl.training.evaluate import Evaluation, evaluate
+from fusion_rl.training.interrupts import Interrupts
+from fusion_rl.training.learn import Learning
 from fusion_rl.training.policies import as_policy
+from fusion_rl.training.resume import Tree
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-LOG_EVERY = 4096  # training steps between records of losses, about
+    from fusion_rl.tracking.mlflow_store import Store
+
+STORE_PATIENCE_S = 300.0  # how long a run that is done waits for a store that is away
 
 
 @dataclass(frozen=True)
@@ -93,13 +99,51 @@ def train(config: ExperimentConfig, *, console: Console | None = None) -> RunRes
     Raises:
         FusionRLError: the network, the traffic, the reward or the run store cannot be used; nothing is written.
     """
+    return _carry_out(config, console or Console(stderr=True), None)
+
+
+def resume(run: str | Path, *, tracking_dir: str | Path = "mlruns", console: Console | None = None) -> RunResult:
+    """Go on with a run that was stopped or killed: the same run, with its own configuration, to the same end.
+
+    It continues from the newest checkpoint that can be read; from the first step where there is none.
+
+    Args:
+        run: id or name of the run, or its folder of checkpoints.
+        tracking_dir: folder of the run store; that of the checkpoints, where their folder is given.
+        console: where progress is shown; None: on standard error.
+
+    Raises:
+        TrackingError: there is no such run, it has finished, or a process is still writing it.
+        CheckpointError: this machine has nothing to resume it from, or network or traffic are others now.
+    """
+    from fusion_rl.tracking.mlflow_store import open_store
+
+    given = Path(run)
+    if given.is_dir():
+        run_id, tracking_dir = given.resolve().name, given.resolve().parent.parent
+    else:
+        run_id = open_store(tracking_dir, create=False).find_run(str(run)).run_id
+    written = checkpoint_folder(tracking_dir, run_id) / "config" / RESOLVED_FILE
+    if not can_resume(tracking_dir, run_id):
+        raise CheckpointError(f"run {run_id} cannot be resumed here: there is no {written}")
+    config = load(str(written)).config
+    execution = config.execution.model_copy(update={"tracking_dir": str(tracking_dir)})
+    return _carry_out(config.model_copy(update={"execution": execution}), console or Console(stderr=True), run_id)
+
+
+def can_resume(tracking_dir: str | Path, run_id: str) -> bool:
+    """Whether this machine has what a run needs to be gone on with, if it has not finished."""
+    return (checkpoint_folder(tracking_dir, run_id) / "config" / RESOLVED_FILE).is_file()
+
+
+def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | None) -> RunResult:
+    """A run from its beginning, or from where it was left, to its end."""
     import torch
 
     from fusion_rl.agents.catalog import make_agent
     from fusion_rl.envs.vector import OpticalVecEnv
     from fusion_rl.tracking.mlflow_store import open_store
 
-    console = console or Console(stderr=True)
     execution, domain = config.execution, domain_of(config)
     if execution.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("execution.device is cuda, but torch sees no GPU here: use cpu, or auto")
@@ -107,14 +151,69 @@ def train(config: ExperimentConfig, *, console: Console | None = None) -> RunRes
     setting = domain.prepare(config)
     env = OpticalVecEnv(domain.make_simulator(config, setting, execution.lanes, execution.seed))
     agent = make_agent(config.algorithm, env, seed=execution.seed, device=execution.device)
-    store = open_store(execution.tracking_dir)
-    name = execution.run_name or f"{config.algorithm.name} {_loads(config)} seed {execution.seed}"
-    with store.start(execution.experiment_name or config.name, name, flatten(config), _tags(config, setting)) as run:
-        _record_config(run, config)
-        baselines = _baselines(config, domain, setting, run, console)
-        seconds, curve = _learn(config, setting, agent, run, console)
-        evaluation = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes)
-        return _conclude(config, domain, setting, agent, run, baselines, evaluation, seconds, curve)
+    store, tags = open_store(execution.tracking_dir), _tags(config, setting)
+    for dead in store.reap():
+        console.print(f"run {dead.run_id} ({dead.run_name}) was left by its process; it is marked KILLED now")
+    with Interrupts() as interrupts, _open_run(store, config, tags, resumed_id) as run:
+        folder = checkpoints.Folder(checkpoint_folder(execution.tracking_dir, run.run_id), execution.checkpoint_keep)
+        if resumed_id is None:
+            save_resolved(config, folder.path / "config")  # before all else: it is what a resume begins with
+        learning = Learning(
+            config, domain, agent, env, run, folder, {"run_id": run.run_id, "tags": tags}, interrupts,
+            evaluate=lambda: _evaluate(config, setting, agent, execution.eval_requests, execution.eval_lanes),
+            start=None if resumed_id is None else _start(folder, tags, console),
+        )  # fmt: skip
+        try:
+            run.log_artifact(folder.path / "config")
+            baselines = _baselines(config, domain, setting, run, console)
+            learning.carry_out(console)
+            evaluation = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes)
+            run.flush(patience_s=STORE_PATIENCE_S)  # what follows needs the store
+            return _conclude(
+                config, domain, setting, agent, run, baselines, evaluation, learning.seconds, learning.points
+            )
+        except BaseException as error:
+            error.add_note(f"to go on with it: fusion-rl train --resume {folder.path}")
+            raise
+
+
+def _open_run(store: "Store", config: ExperimentConfig, tags: dict[str, str], resumed_id: str | None) -> RunLog:
+    execution = config.execution
+    if resumed_id is None:
+        name = execution.run_name or f"{config.algorithm.name} {_loads(config)} seed {execution.seed}"
+        return store.start(execution.experiment_name or config.name, name, flatten(config), tags)
+    logged = store.find_run(resumed_id).parameters
+    run = store.resume(resumed_id)
+    run.log_params({name: value for name, value in flatten(config).items() if name not in logged})
+    return run
+
+
+def _start(folder: checkpoints.Folder, tags: dict[str, str], console: Console) -> Tree | None:
+    """The state that a run goes on from; None where it has to begin anew.
+
+    Raises:
+        CheckpointError: it was learning on another network or other traffic than there are now.
+    """
+    found = folder.newest()
+    if found is None:
+        console.print(f"no checkpoint in {folder.path}: starting again from the first step")
+        return None
+    path, state, facts = found
+    before = facts["tags"]
+    other = [name for name in tags if name.endswith("_sha256") and before.get(name) != tags[name]]
+    if other:
+        raise CheckpointError(f"{path} cannot be resumed: {', '.join(other)} differ from when it was written")
+    moved = [f"{name} {before.get(name)} -> {tags[name]}" for name in tags if _is_version(name, before, tags)]
+    if moved:
+        warnings.warn(f"other versions than before, so the last bits may differ: {', '.join(moved)}", stacklevel=2)
+    if not facts["replay_buffer"] and not state["is_over"]:
+        warnings.warn(f"{path} holds no replay buffer: what follows is not what would have followed", stacklevel=2)
+    console.print(f"going on from {path.name}, step {facts['step']:,}")
+    return state
+
+
+def _is_version(name: str, before: dict[str, str], now: dict[str, str]) -> bool:
+    return name.startswith(("library.", "code.version")) and before.get(name) != now[name]
 
 
 def _loads(config: ExperimentConfig) -> str:
@@ -131,13 +230,6 @@ def _tags(config: ExperimentConfig, setting: Any) -> dict[str, str]:
     tags = provenance_tags({"training": execution.seed, "evaluation": execution.eval_seed}, hashes)
     named = {"topology": setting.topology.name, "algorithm": config.algorithm.name, "load": _loads(config)}
     return tags | named
-
-
-def _record_config(run: RunLog, config: ExperimentConfig) -> None:
-    with TemporaryDirectory() as folder:
-        written = save_resolved(config, folder)
-        for path in (written, *Path(folder).glob("inputs")):
-            run.log_artifact(path, "config")
 
 
 def _baselines(
@@ -168,68 +260,6 @@ def _evaluate(
     return evaluate(config, policy, requests=requests, lanes=lanes, setting=setting, scenario=scenario)
 
 
-def _learn(
-    config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", run: RunLog, console: Console
-) -> tuple[float, list[tuple[int, float, float]]]:
-    """Train; returns the seconds of learning alone and the evaluations in between."""
-    from stable_baselines3.common.callbacks import BaseCallback
-    from stable_baselines3.common.logger import Logger
-
-    from fusion_rl.agents.catalog import callbacks_of
-    from fusion_rl.training.callbacks import EpisodeBlocking, Every, ProgressBar, RunLogWriter, evaluation_metrics
-
-    execution = config.execution
-    agent.set_logger(Logger(folder=None, output_formats=[RunLogWriter(run)]))
-    curve: list[tuple[int, float, float]] = []
-    evaluating = 0.0
-    callbacks: list[BaseCallback] = [*callbacks_of(config.algorithm), EpisodeBlocking()]
-    bar = ProgressBar(execution.timesteps, console) if execution.progress else None
-
-    def evaluate_now(step: int) -> None:
-        nonlocal evaluating
-        started = time.perf_counter()
-        evaluation = _evaluate(config, setting, agent, execution.eval_requests, execution.eval_lanes)
-        evaluating += time.perf_counter() - started
-        run.log_metrics(evaluation_metrics(evaluation), step)
-        estimate = evaluation.service_blocking
-        curve.append((step, estimate.mean, estimate.ci95))
-        if bar is not None:
-            bar.note(f"blocking {estimate}")
-
-    def save(step: int) -> None:
-        checkpoints.save(agent, config, _checkpoint_folder(config, run) / f"step-{step:09d}.zip")
-
-    if execution.checkpoint_every:
-        callbacks.append(Every(execution.checkpoint_every, save))
-    if execution.eval_every:
-        callbacks.append(Every(execution.eval_every, evaluate_now))
-    if bar is not None:
-        callbacks.append(bar)
-    with ExitStack() as cleanup:
-        if bar is not None:
-            cleanup.callback(bar.stop)
-        started = time.perf_counter()
-        try:
-            agent.learn(execution.timesteps, callback=callbacks, log_interval=_log_interval(agent, execution.timesteps))
-        except ValueError as error:
-            if all(bool(tensor.isfinite().all()) for tensor in agent.policy.state_dict().values()):
-                raise
-            raise TrainingError(
-                f"after {agent.num_timesteps} steps the weights are no longer finite: lower algorithm.learning_rate"
-            ) from error
-        agent.logger.dump(agent.num_timesteps)  # what the last update logged
-        return time.perf_counter() - started - evaluating, curve
-
-
-def _log_interval(agent: "BaseAlgorithm", timesteps: int) -> int:
-    """Updates (off policy: episodes) between records of losses: about LOG_EVERY steps, and 20 records at least."""
-    on_policy = hasattr(agent, "rollout_buffer")
-    if not on_policy:
-        return agent.n_envs
-    steps_an_update: int = agent.n_steps * agent.n_envs  # type: ignore[attr-defined]
-    return max(1, min(LOG_EVERY, timesteps // 20) // steps_an_update)
-
-
 def _conclude(
     config: ExperimentConfig,
     domain: Domain,
@@ -254,10 +284,11 @@ def _conclude(
     run.log_metrics(
         {"parity/disagreements": parity, "training/steps_per_second": steps_per_second}, agent.num_timesteps
     )
-    checkpoint = checkpoints.save(agent, config, _checkpoint_folder(config, run) / "final.zip")
-    run.log_artifact(checkpoint, "checkpoints")
+    checkpoint = checkpoint_folder(execution.tracking_dir, run.run_id) / f"{Kind.FINAL}{SUFFIX}"
+    for file in (checkpoint, checkpoint.with_suffix(".zip")):
+        run.log_artifact(file, "checkpoints")
     model = run.log_model(
-        checkpoint,
+        checkpoint.with_suffix(".zip"),
         config.algorithm.name,
         registered_name=_model_name(config) if execution.register_model else None,
         tags={"topology": setting.topology.name, "load": _loads(config)},
@@ -303,8 +334,9 @@ def _curve_baselines(
     return {name: evaluate(config, name, **size) for name in names} if curve else {}
 
 
-def _checkpoint_folder(config: ExperimentConfig, run: RunLog) -> Path:
-    return Path(config.execution.tracking_dir) / "checkpoints" / run.run_id
+def checkpoint_folder(tracking_dir: str | Path, run_id: str) -> Path:
+    """Where a run keeps its checkpoints, on this machine."""
+    return Path(tracking_dir) / "checkpoints" / run_id
 
 
 def _model_name(config: ExperimentConfig) -> str:

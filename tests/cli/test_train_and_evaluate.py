@@ -166,7 +166,7 @@ def test_training_without_json_says_where_the_agent_stands_and_what_to_do_next(
     assert "difference to maskable-ppo" in out
     assert "ksp-ff" in out
     assert "fusion-rl ui --tracking-dir mlruns" in out
-    advised = re.search(r"fusion-rl (evaluate .*\.zip)", out)
+    advised = re.search(r"fusion-rl (evaluate .*\.bundle)", out)
     assert advised is not None
     words = shlex.split(advised[1])
     assert words[:5] == ["evaluate", "--experiment", experiment, "--load", "30.0"]

@@ -26,6 +26,7 @@ from fusion_rl.tracking.base import RunStatus
 from fusion_rl.tracking.mlflow_store import open_store
 from fusion_rl.training import checkpoints
 from fusion_rl.training.evaluate import evaluate
+from fusion_rl.training.policies import as_policy
 from fusion_rl.training.run import RunResult, train
 
 SMALL = {
@@ -104,9 +105,9 @@ def test_the_registered_model_predicts_what_the_checkpoint_does(result: RunResul
     np.testing.assert_array_equal(model.predict(observations, params={"action_masks": masks.ravel()}), expected)
 
 
-@pytest.mark.parametrize("which", ["checkpoint", "model"])
+@pytest.mark.parametrize("which", ["{0.checkpoint}", "{0.model}", "runs:/{0.run_id}/checkpoints/final.bundle"])
 def test_a_trained_policy_evaluates_alike_from_file_and_store(result: RunResult, folder: Path, which: str) -> None:
-    found = evaluate(small_config(folder), str(getattr(result, which)), requests=800, lanes=8)
+    found = evaluate(small_config(folder), which.format(result), requests=800, lanes=8)
     assert found.tally.blocked_requests == result.evaluation.tally.blocked_requests
 
 
@@ -138,7 +139,7 @@ def test_an_agent_learns_to_avoid_blocking_on_a_small_network(tmp_path: Path) ->
     weights = checkpoints.weights_sha256(agent)
     agent.learn(20_000)
     assert checkpoints.weights_sha256(agent) != weights
-    trained = evaluate(config, str(checkpoints.save(agent, config, tmp_path / "agent.zip")), requests=8000, lanes=8)
+    trained = evaluate(config, as_policy("agent", agent, config), requests=8000, lanes=8)
     rated = evaluate(config, "random", requests=8000, lanes=8)
     difference = rated.tally.blocking_by_lane() - trained.tally.blocking_by_lane()
     assert difference.mean() > 3 * difference.std(ddof=1) / np.sqrt(8)
@@ -166,16 +167,34 @@ def test_unknown_and_unreadable_policies_are_named(tmp_path: Path) -> None:
     config = small_config(tmp_path)
     with pytest.raises(UnknownNameError, match="did you mean 'ksp-ff'"):
         evaluate(config, "kspff")
-    with pytest.raises(CheckpointError, match="does not exist"):
-        evaluate(config, str(tmp_path / "nothing.zip"))
+    for name in ("nothing.bundle", "nothing.zip"):
+        with pytest.raises(CheckpointError, match="does not exist"):
+            evaluate(config, str(tmp_path / name))
+    (tmp_path / "torn.bundle").write_bytes(b"PK and no more")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        evaluate(config, str(tmp_path / "torn.bundle"))
+
+
+def test_a_zip_is_read_only_where_its_writer_is_trusted(tmp_path: Path, result: RunResult) -> None:
+    ours = result.checkpoint.with_suffix(".zip")
+    with pytest.raises(CheckpointError, match=r"runs whatever code it holds: use the .bundle beside it, or --trust"):
+        checkpoints.read(ours)
+    trusted = checkpoints.read(ours, trust=True)
+    assert checkpoints.weights_sha256(trusted.agent) == result.weights_sha256
+    assert trusted.config == checkpoints.read(result.checkpoint).config
     foreign = tmp_path / "foreign.zip"
     with zipfile.ZipFile(foreign, "w") as archive:
         archive.writestr("data", "{}")
     with pytest.raises(CheckpointError, match="not written by fusion_rl"):
-        evaluate(config, str(foreign))
-    (tmp_path / "torn.zip").write_bytes(foreign.read_bytes()[:40])
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        evaluate(config, str(tmp_path / "torn.zip"))
+        checkpoints.read(foreign, trust=True)
+
+
+def test_reading_a_checkpoint_leaves_the_shared_generators_alone(result: RunResult) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    checkpoints.read(result.checkpoint)
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_a_policy_for_another_network_is_refused_with_the_difference(result: RunResult) -> None:
@@ -237,14 +256,7 @@ def _overrides(folder: Path) -> dict[str, object]:
     return {**small, **sizes, "execution.eval_every": 0, "execution.tracking_dir": str(folder)}
 
 
-def test_checkpoints_in_between_are_kept_when_asked_for(tmp_path: Path) -> None:
-    done = train(small_config(tmp_path, **{"execution.checkpoint_every": 256, "execution.eval_every": 0}))
-    names = sorted(path.name for path in done.checkpoint.parent.iterdir())
-    assert names == ["final.zip", "step-000000256.zip", "step-000000512.zip"]
-    assert checkpoints.read(done.checkpoint.parent / names[1]).agent.num_timesteps == 256
-
-
-def test_a_checkpoint_is_complete_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exported_zip_is_complete_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = small_config(tmp_path)
     agent = make_agent(
         config.algorithm, OpticalVecEnv(make_simulator(config, prepare(config), 4, seed=1)), seed=1, device="cpu"
@@ -255,5 +267,5 @@ def test_a_checkpoint_is_complete_or_not_there(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr("os.replace", full_disk)
     with pytest.raises(OSError, match="no space"):
-        checkpoints.save(agent, config, tmp_path / "kept" / "agent.zip")
+        checkpoints.export_zip(agent, config, tmp_path / "kept" / "agent.zip")
     assert list((tmp_path / "kept").iterdir()) == []

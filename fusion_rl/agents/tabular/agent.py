@@ -158,7 +158,7 @@ class TabularAlgorithm(BaseAlgorithm):
         self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
         before, self._episode_num = self._episode_num, self._episode_num + int(dones.sum())
         if log_interval is not None and self._episode_num // log_interval > before // log_interval:
-            self._record()
+            self.dump_logs()
         return True
 
     def _cells_after(self, observations: Any, dones: AnyArray, infos: list[dict[str, Any]]) -> Ints64:
@@ -169,7 +169,8 @@ class TabularAlgorithm(BaseAlgorithm):
             cells[lane] = self.policy.cells.of({name: part[None] for name, part in terminal.items()})[0]
         return cells
 
-    def _record(self) -> None:
+    def dump_logs(self) -> None:
+        """Write what has been learned so far into the log."""
         seconds = max((time.time_ns() - self.start_time) / 1e9, sys.float_info.epsilon)
         if self.ep_info_buffer:
             self.logger.record("rollout/ep_rew_mean", safe_mean([episode["r"] for episode in self.ep_info_buffer]))

@@ -12,6 +12,9 @@ from fusion_rl.domains.optical.rollout import LaneServer, Rollout, recorded, run
 from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.setting import prepare as prepare_setting
 from fusion_rl.domains.optical.simulator import OpticalSimulator
+from fusion_rl.domains.optical.snapshot import restore, snapshot
+
+__all__ = ["restore", "snapshot"]  # part of the domain as they are; the rest is defined here
 
 BASELINES = ("mscl", "ksp-ff", "ff-ksp", "ksp-bf", "least-congested", "sp-ff", "random")
 

@@ -4,9 +4,9 @@ Like requests, events depend on the scenario and its seeds alone, not on how far
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,24 +41,41 @@ class FailureStream:
 
     def __init__(self, failures: Failures, topology: Topology, entropy: Sequence[int]) -> None:
         self._links = edge_links(topology)
+        self._law = failures
+        self._draws: list[np.random.Generator] = []  # of each edge, where failures are drawn
         if isinstance(failures, ScheduledFailures):
-            self._timeline: Iterator[tuple[float, bool, int]] = iter(schedule(failures, topology))
+            self._queue = schedule(failures, topology)
         else:
-            self._timeline = _draw(failures, len(self._links), entropy)
-        self._next = next(self._timeline, None)
+            children = np.random.SeedSequence([*entropy, _STREAM]).spawn(len(self._links))
+            self._draws = [np.random.default_rng(child) for child in children]
+            first = [draw.exponential(failures.mean_time_between) for draw in self._draws]
+            self._queue = [(time, True, edge) for edge, time in enumerate(first)]
+        heapq.heapify(self._queue)
 
     def until(self, time: float) -> Events:
         """The events up to a time that were not asked for before."""
         rows = []
-        while self._next is not None and self._next[0] <= time:
-            at, up, edge = self._next
-            rows += [(at, link, up) for link in self._links[edge]]
-            self._next = next(self._timeline, None)
+        while self._queue and self._queue[0][0] <= time:
+            at, down, edge = heapq.heappop(self._queue)
+            rows += [(at, link, not down) for link in self._links[edge]]
+            if isinstance(self._law, RandomFailures):
+                stays = self._law.mean_time_to_repair if down else self._law.mean_time_between
+                heapq.heappush(self._queue, (at + self._draws[edge].exponential(stays), not down, edge))
         return Events(
             frozen(np.array([row[0] for row in rows], np.float64)),
             frozen(np.array([row[1] for row in rows], np.int32)),
             frozen(np.array([row[2] for row in rows], np.bool_)),
         )
+
+    def state(self) -> dict[str, Any]:
+        """What asking for events changes, as plain data."""
+        return {"queue": np.array(self._queue), "draws": [draw.bit_generator.state for draw in self._draws]}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state` was taken."""
+        self._queue = [(float(time), bool(down), int(edge)) for time, down, edge in state["queue"]]
+        for draw, kept in zip(self._draws, state["draws"], strict=True):
+            draw.bit_generator.state = kept
 
 
 def failures_of(scenario: ScenarioConfig, topology: Topology, entropy: Sequence[int]) -> FailureStream | None:
@@ -73,7 +90,7 @@ def edge_links(topology: Topology) -> list[tuple[int, ...]]:
 
 
 def schedule(failures: ScheduledFailures, topology: Topology) -> list[tuple[float, bool, int]]:
-    """(time, whether it is a repair, edge) of scheduled failures, in order.
+    """(time, whether it fails or is repaired, edge) of scheduled failures; at one instant repairs sort first.
 
     Raises:
         TrafficError: an edge is unknown, or fails again before it is repaired.
@@ -99,17 +116,5 @@ def schedule(failures: ScheduledFailures, topology: Topology) -> list[tuple[floa
                     f"failures: edge {known[edge]} fails at {failed:g}, before its repair at {repaired:g}"
                 )
         for failed, repaired in times:
-            rows += [(failed, False, edge), (repaired, True, edge)]
-    return sorted(rows, key=lambda row: (row[0], not row[1], row[2]))  # repairs first
-
-
-def _draw(law: RandomFailures, edges: int, entropy: Sequence[int]) -> Iterator[tuple[float, bool, int]]:
-    """Every edge alternates between up and down, with a generator of its own."""
-    draws = [np.random.default_rng(child) for child in np.random.SeedSequence([*entropy, _STREAM]).spawn(edges)]
-    queue = [(draws[edge].exponential(law.mean_time_between), False, edge) for edge in range(edges)]
-    heapq.heapify(queue)
-    while True:
-        time, up, edge = queue[0]
-        yield time, up, edge
-        stays = law.mean_time_between if up else law.mean_time_to_repair
-        heapq.heapreplace(queue, (time + draws[edge].exponential(stays), not up, edge))
+            rows += [(failed, True, edge), (repaired, False, edge)]
+    return rows

@@ -1,0 +1,59 @@
+"""`fusion-rl runs`: what the run store holds, and the runs that their processes left behind."""
+
+from typing import Annotated
+
+import typer
+
+from fusion_rl.cli import options
+from fusion_rl.cli.output import log_console, print_json, print_table
+from fusion_rl.cli.ui import DEFAULT_FOLDER
+
+app = typer.Typer(help="List runs, and mark those whose process is gone.", no_args_is_help=True)
+
+TrackingDir = Annotated[str, typer.Option("--tracking-dir", help="Folder of the runs.")]
+
+
+@app.command("list")
+def list_runs(
+    tracking_dir: TrackingDir = DEFAULT_FOLDER,
+    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="Only those of this experiment.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="At most this many, the newest.")] = 50,
+    as_json: options.Json = False,
+) -> None:
+    """List runs, newest first, and say which of them can be gone on with here."""
+    from fusion_rl.tracking.base import RunStatus
+    from fusion_rl.tracking.mlflow_store import open_store
+    from fusion_rl.training.run import can_resume
+
+    with log_console().status("reading the runs"):
+        records = open_store(tracking_dir, create=False).search_runs(experiment, max_runs=most)
+    rows = [
+        {
+            "run_id": record.run_id,
+            "name": record.run_name,
+            "experiment": record.experiment,
+            "status": record.status.value,
+            "started": record.started.isoformat(timespec="seconds"),
+            "can_be_resumed": record.status is not RunStatus.FINISHED and can_resume(tracking_dir, record.run_id),
+        }
+        for record in records
+    ]
+    if as_json:
+        print_json({"runs": rows})
+        return
+    print_table(list(rows[0]) if rows else ["run_id"], [list(row.values()) for row in rows])
+
+
+@app.command("reap")
+def reap(tracking_dir: TrackingDir = DEFAULT_FOLDER, as_json: options.Json = False) -> None:
+    """Mark the runs KILLED whose process, on this machine, is gone; every training does so when it starts."""
+    from fusion_rl.tracking.mlflow_store import open_store
+
+    with log_console().status("looking for runs without a process"):
+        reaped = open_store(tracking_dir, create=False).reap()
+    if as_json:
+        print_json({"reaped": [{"run_id": run.run_id, "name": run.run_name} for run in reaped]})
+        return
+    for run in reaped:
+        typer.echo(f"{run.run_id} ({run.run_name}) is marked KILLED")
+    typer.echo(f"{len(reaped)} runs were left by their processes")
