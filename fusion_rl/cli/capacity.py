@@ -115,7 +115,7 @@ def _print(found: list[dict[str, Any]], at: float | None) -> None:
     rows = []
     for one in found:
         load = one.get("load_erlang")
-        columns = () if load is None else (f"{load['mean']:.1f} ± {load['ci95']:.1f}",)
+        columns = () if load is None else (interval(load["mean"], load["ci95"], decimals=1),)
         blocking = one["service_blocking"]
         rows.append((one["name"], *columns, interval(blocking["mean"], blocking["ci95"]), one["kind"], one["about"]))
     print_table(("method", *loads, "service blocking", "kind", "what it is"), rows)

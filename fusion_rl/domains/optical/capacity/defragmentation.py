@@ -32,7 +32,8 @@ class Repacking(NamedTuple):
     path_pair: Ints  # [P] the pair of each candidate path
     current: Ints64  # [1] the lane in use; the other one is to pack anew in
     service_class: Ints  # [capacity, 2] bandwidth class of the services of each lane
-    service_order: Ints  # [capacity, 1] room to sort in: services, most demanding first
+    service_number: Ints64  # [capacity, 2] number of the request that each serves
+    service_order: Ints  # [capacity, 1] room to sort the calendar's entries in
 
 
 def idle(world: World, capacity: int) -> Repacking:
@@ -45,6 +46,7 @@ def idle(world: World, capacity: int) -> Repacking:
         path_pair=np.repeat(np.arange(paths.size, dtype=np.int32), paths),
         current=np.zeros(1, np.int64),
         service_class=np.zeros((capacity, 2), np.int32),
+        service_number=np.zeros((capacity, 2), np.int64),
         service_order=np.zeros((capacity, 1), np.int32),
     )
 
@@ -69,13 +71,22 @@ def demand_of(lane: Lane, repacking: Repacking, b: int, entry: int) -> float:
 
 
 @kernel
+def goes_before(lane: Lane, repacking: Repacking, b: int, entry: int, other: int) -> bool:
+    """Whether one calendar entry is placed before another."""
+    demand, less = demand_of(lane, repacking, b, entry), demand_of(lane, repacking, b, other)
+    if demand != less:
+        return demand > less
+    numbers = repacking.service_number
+    return bool(numbers[lane.departing[entry], b] < numbers[lane.departing[other], b])
+
+
+@kernel
 def sort_by_demand(lane: Lane, repacking: Repacking, b: int) -> None:
-    """Leave the calendar's entries in service_order, most demanding first; equal ones as they stand there."""
+    """Leave the calendar's entries in service_order, most demanding first; of equals the one that came first."""
     order = repacking.service_order
     for entry in range(lane.live[0]):
-        demand = demand_of(lane, repacking, b, entry)
         at = entry
-        while at > 0 and demand_of(lane, repacking, b, order[at - 1, 0]) < demand:
+        while at > 0 and goes_before(lane, repacking, b, entry, order[at - 1, 0]):
             order[at, 0] = order[at - 1, 0]
             at -= 1
         order[at, 0] = entry
@@ -88,6 +99,7 @@ def place(world: World, lane: Lane, repacking: Repacking, b: int, request: Reque
     if start != NOWHERE:
         service = lane.unused[lane.unused.size - 1 - lane.live[0]]
         repacking.service_class[service, b] = request.bandwidth_class
+        repacking.service_number[service, b] = request.number
     return orchestrator.handle_arrival(world, lane, request, path, start)
 
 
@@ -109,7 +121,8 @@ def pack_anew(world: World, state: State, repacking: Repacking, request: Request
         service = lane.departing[entry]
         pair = repacking.path_pair[lane.service_path[service]]
         # it departs when it did before, to the last bit: arrival + holding is what the calendar keeps
-        moved = Request(lane.departure_time[entry], 0.0, pair, repacking.service_class[service, b], 0, 0)
+        departure, number = lane.departure_time[entry], repacking.service_number[service, b]
+        moved = Request(departure, 0.0, pair, repacking.service_class[service, b], 0, number)
         if place(world, other, repacking, 1 - b, moved) != ACCEPTED:
             return False
     if waiting and place(world, other, repacking, 1 - b, request) != ACCEPTED:
