@@ -8,6 +8,7 @@ demanding first: a request demands the sum over its candidate paths of width x h
 all find room, the network goes on from that placement; otherwise the request is blocked, and nothing is moved.
 
 An estimate: KSP-FF in that order may miss a placement that exists, and nothing is refused to the benefit of what comes.
+Good heuristics can do better without moving anything: on `ptrnet40-nsfnet` at 240 E `mscl` blocks 0.10 %, this 0.16 %.
 """
 
 from typing import NamedTuple
