@@ -100,10 +100,10 @@ def print_comparison(reference: "Evaluation", others: Sequence["Evaluation"]) ->
     typer.echo("± is the half-width of a 95 % interval; differences are paired: both policies met the same requests.")
 
 
-def interval(mean: float, half_width: float, sign: str = "") -> str:
+def interval(mean: float, half_width: float, sign: str = "", decimals: int = 5) -> str:
     """A mean with its interval, as text; without enough lanes there is none."""
-    half = "no interval" if half_width != half_width else f"{half_width:.5f}"
-    return f"{mean:{sign}.5f} ± {half}"
+    half = "no interval" if half_width != half_width else f"{half_width:.{decimals}f}"
+    return f"{mean:{sign}.{decimals}f} ± {half}"
 
 
 def describe(evaluation: "Evaluation") -> str:

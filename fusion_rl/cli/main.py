@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from fusion_rl import __version__
-from fusion_rl.cli import bench, config, doctor, evaluate, notebook, parity, runs, topologies, train, ui
+from fusion_rl.cli import bench, capacity, config, doctor, evaluate, notebook, parity, runs, topologies, train, ui
 from fusion_rl.errors import FusionRLError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("notebook")(notebook.notebook)
 app.add_typer(topologies.app, name="topologies")
 app.command("bench")(bench.bench)
+app.command("capacity")(capacity.capacity)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)
 app.add_typer(parity.app, name="parity")
