@@ -306,3 +306,13 @@ def test_a_trace_keeps_its_load_and_must_be_long_enough(tmp_path: Path) -> None:
     with pytest.raises(TrafficError, match="has 1 lane"):
         measure(setting, capacity.find("cut-bound"), SMALL)
     assert measure(setting, capacity.find("cut-bound"), Size(3, 1, 1, 1)).tolist() == [0]
+
+
+def test_networks_where_requests_share_or_split_lightpaths_are_refused() -> None:
+    groomed = make_setting(
+        [("a", "b", 100.0)],
+        {"grooming": {}, "reach_table": [{"bits_per_s_per_hz": 1}]},
+        {"bandwidth": {"kind": "weighted", "values_gbps": [10], "weights": [1]}},
+    )
+    with pytest.raises(ConfigError, match=r"network\.grooming"):
+        measure(groomed, capacity.find("cut-bound"), Size(requests=10, lanes=1))

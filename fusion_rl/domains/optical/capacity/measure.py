@@ -90,11 +90,17 @@ def blocking(blocked: Ints64, size: Size) -> Estimate:
 
 
 def check(setting: Setting, scenario: int, size: Size) -> None:
-    """Make sure before anything is served that the traffic suffices.
+    """Make sure before anything is served that the traffic suffices, and that the methods know the network's rules.
 
     Raises:
         TrafficError: a trace has fewer requests or lanes.
+        ConfigError: requests share lightpaths, are split or protected, or links model transmission or fail.
     """
+    if setting.world.rules is not None:
+        raise ConfigError(
+            "capacity is told for networks where every request has one lightpath of its own: set network.grooming, "
+            "slicing and transmission to null, protection to none, and the scenarios' failures to null"
+        )
     warmup = setting.scenarios[scenario].warmup_requests
     setting.models[scenario].require(range(size.lanes), warmup + size.lane_requests)
 
