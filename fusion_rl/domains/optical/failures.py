@@ -20,10 +20,10 @@ _STREAM = 0xFA11  # keeps these draws apart from those of the requests
 
 
 class Events(NamedTuple):
-    """Failures and repairs of links in order of time."""
+    """Failures and repairs of edges in order of time."""
 
     time: Floats  # [E]
-    link: Ints  # [E]
+    edge: Ints  # [E] place in the topology's edges; its links in both directions fail together
     up: Bools  # [E] True: repaired
 
 
@@ -32,7 +32,7 @@ class FailureStream:
 
     Args:
         failures: the law.
-        topology: whose edges fail; both links of an edge fail together.
+        topology: whose edges fail.
         entropy: the seeds of the lane's traffic.
 
     Raises:
@@ -40,36 +40,28 @@ class FailureStream:
     """
 
     def __init__(self, failures: Failures, topology: Topology, entropy: Sequence[int]) -> None:
-        self._links = edge_links(topology)
         if isinstance(failures, ScheduledFailures):
             self._timeline: Iterator[tuple[float, bool, int]] = iter(schedule(failures, topology))
         else:
-            self._timeline = _draw(failures, len(self._links), entropy)
+            self._timeline = _draw(failures, len(topology.edges), entropy)
         self._next = next(self._timeline, None)
 
     def until(self, time: float) -> Events:
         """The events up to a time that were not asked for before."""
         rows = []
         while self._next is not None and self._next[0] <= time:
-            at, up, edge = self._next
-            rows += [(at, link, up) for link in self._links[edge]]
+            rows.append(self._next)
             self._next = next(self._timeline, None)
         return Events(
             frozen(np.array([row[0] for row in rows], np.float64)),
-            frozen(np.array([row[1] for row in rows], np.int32)),
-            frozen(np.array([row[2] for row in rows], np.bool_)),
+            frozen(np.array([row[2] for row in rows], np.int32)),
+            frozen(np.array([row[1] for row in rows], np.bool_)),
         )
 
 
 def failures_of(scenario: ScenarioConfig, topology: Topology, entropy: Sequence[int]) -> FailureStream | None:
     """The failures of a lane that runs a scenario; None where links never fail."""
     return None if scenario.failures is None else FailureStream(scenario.failures, topology, entropy)
-
-
-def edge_links(topology: Topology) -> list[tuple[int, ...]]:
-    """The links of each edge: one where both directions share a spectrum, otherwise two."""
-    count = len(topology.edges)
-    return [(e,) if topology.direction == "shared" else (e, e + count) for e in range(count)]
 
 
 def schedule(failures: ScheduledFailures, topology: Topology) -> list[tuple[float, bool, int]]:

@@ -99,7 +99,7 @@ def run(
             asked = stream.take(count)
             gbps = setting.world.class_gbps[asked.bandwidth_class]
             if asked.number >= max(warmup, 1):
-                gauge.add(*server.look(asked.arrival[0]))
+                gauge.add(*server.look(asked))
             tally.add(lane, asked.number, server.serve(asked).verdict, gbps)
             if on_chunk is not None:
                 on_chunk(count)
@@ -130,20 +130,30 @@ class LaneServer:
         self._decide = heuristic.decide
         self._options = heuristic.prepare(world)
         self._out = room_for(CHUNK)
+        self._expected = 0  # requests up to which failures are known
 
     def serve(self, requests: Requests) -> Decisions:
         """Serve requests and say what was done; the arrays are overwritten by the next call."""
         count = requests.arrival.size
         if self._out.verdict.size < count:
             self._out = room_for(count)
+        self._expect(requests)
         self.state = serve(self.world, self.state, 0, requests, self._decide, self._options, self._out)
         return Decisions(self._out.verdict[:count], self._out.path[:count], self._out.start[:count])
 
-    def look(self, now: float) -> tuple[Floats, float]:
-        """Share of slots in use on each link, [L], and the links' mean fragmentation, as an arrival finds them."""
-        orchestrator.handle_release(self.world, lane_state.view(self.state, 0), now)
+    def look(self, requests: Requests) -> tuple[Floats, float]:
+        """Share of slots in use on each link, [L], and the links' mean fragmentation, as a first request finds them."""
+        self._expect(requests)
+        orchestrator.handle_release(self.world, lane_state.view(self.state, 0), requests.arrival[0])
         utilisation = lane_state.utilisation(self.state, self.world)[0]
         return utilisation, mean_fragmentation(self.world, lane_state.view(self.state, 0))
+
+    def _expect(self, requests: Requests) -> None:
+        """Let the lane know of the failures up to the last of the requests, once."""
+        end = requests.number + requests.arrival.size
+        if end > self._expected:
+            self.state = lane_state.put_events(self.state, 0, requests.events)
+            self._expected = end
 
 
 def serve(
@@ -155,11 +165,14 @@ def serve(
     options: Any,
     out: Decisions,
 ) -> State:
-    """Serve requests on lane b as a policy decides; returns the state, larger where it had to grow."""
+    """Serve requests on lane b as a policy decides; returns the state, larger where it had to grow.
+
+    The lane must have been given the failures up to the last of them (`state.put_events`).
+    """
     # A plain Python policy cannot be called from machine code, so the loop around it is run as Python too.
     rollout = orchestrator.rollout if hasattr(policy, "py_func") else _python(orchestrator.rollout)
     done = 0
-    state = lane_state.put_events(state, b, requests.events)
+    requests = requests._replace(events=None)  # kernels read them in the lane
     while True:
         lane = lane_state.view(state, b)
         done = rollout(world, lane, requests, policy, options, done, requests.arrival.size, out)
@@ -201,5 +214,6 @@ def _chunks(warmup: int, requests: int) -> Iterator[int]:
 def _compile(setting: Setting, heuristic: Heuristic) -> None:
     """Have everything compiled, or loaded from the cache, before the clock starts."""
     server = LaneServer(setting.world, heuristic, setting.typical_erlang)
-    server.serve(setting.models[0].stream(0).take(1))
-    server.look(0.0)
+    asked = setting.models[0].stream(0).take(1)
+    server.serve(asked)
+    server.look(asked)
