@@ -22,7 +22,8 @@ class GroomingConfig(Settings):
     )
     preference: Literal["groom-first", "by-action"] = Field(
         default="groom-first",
-        description="by-action: each action (codec path-modulation) says whether to ride or to light a new lightpath",
+        description="by-action: each action (codec path-modulation) says whether to ride first or to light a new "
+        "lightpath for all of it; what can ride whole rides where there is no room for that",
     )
 
 

@@ -35,6 +35,8 @@ class TransmissionConfig(Settings):
         default=193.41, gt=0, le=1000, description="frequency at which dispersion and amplifier noise are taken, THz"
     )
     check_running: bool = Field(
-        default=True, description="refuse a lightpath that would push a running one below its required SNR"
+        default=True,
+        description="refuse a lightpath that would push a running one below its required SNR; each of the two of a "
+        "protected request may use half of what is left to it",
     )
     margin_db: float = Field(default=0.0, ge=0, le=100, description="SNR asked for above what a format requires, dB")

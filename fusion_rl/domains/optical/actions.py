@@ -9,7 +9,9 @@
 
 The first three leave the format to the network: by reach, or, where formats are chosen by SNR, the most efficient
 that has room. path-modulation names it, the most efficient first, in networks whose format_choice is by-action or
-by-snr; where grooming is by-action as well, each format is there twice: riding on running lightpaths first, and not.
+by-snr. Where grooming is by-action as well, each format is there twice: riding on running lightpaths first, and not,
+which lights a lightpath for the whole request. A request that can ride whole is never blocked: it rides where there
+is no room for that, and whenever the decision is not path-modulation's.
 
 path-block is DeepRMSA's (X. Chen et al., Journal of Lightwave Technology 37(16), 2019).
 """
@@ -22,7 +24,7 @@ from fusion_rl.arrays import Bools
 from fusion_rl.catalog import Catalog
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
-from fusion_rl.domains.optical.pipelines.demand import can_serve, on_route, rides_whole, slots_needed
+from fusion_rl.domains.optical.pipelines.demand import as_decided, can_serve, on_route, slots_needed
 from fusion_rl.domains.optical.pipelines.qot import arrives
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_free, find_starts, first_fit, is_free
 from fusion_rl.domains.optical.requests import Request
@@ -130,9 +132,7 @@ def decode_path_modulation(world: World, lane: Lane, request: Request, action: i
     path = world.path_first[request.pair] + action
     if path >= world.path_first[request.pair + 1]:
         return NOWHERE, NOWHERE
-    if rides_whole(world, request, path):
-        return path, 0
-    width = slots_needed(world, lane, request, path)
+    width = slots_needed(world, lane, as_decided(world, request, path), path)
     if width == 0:
         return NOWHERE, NOWHERE
     return path, first_fit(world, lane, path, width)

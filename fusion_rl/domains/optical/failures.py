@@ -20,10 +20,10 @@ _STREAM = 0xFA11  # keeps these draws apart from those of the requests
 
 
 class Events(NamedTuple):
-    """Failures and repairs of links in order of time."""
+    """Failures and repairs of edges in order of time."""
 
     time: Floats  # [E]
-    link: Ints  # [E]
+    edge: Ints  # [E] place in the topology's edges; its links in both directions fail together
     up: Bools  # [E] True: repaired
 
 
@@ -32,7 +32,7 @@ class FailureStream:
 
     Args:
         failures: the law.
-        topology: whose edges fail; both links of an edge fail together.
+        topology: whose edges fail.
         entropy: the seeds of the lane's traffic.
 
     Raises:
@@ -40,13 +40,12 @@ class FailureStream:
     """
 
     def __init__(self, failures: Failures, topology: Topology, entropy: Sequence[int]) -> None:
-        self._links = edge_links(topology)
         self._law = failures
         self._draws: list[np.random.Generator] = []  # of each edge, where failures are drawn
         if isinstance(failures, ScheduledFailures):
             self._queue = schedule(failures, topology)
         else:
-            children = np.random.SeedSequence([*entropy, _STREAM]).spawn(len(self._links))
+            children = np.random.SeedSequence([*entropy, _STREAM]).spawn(len(topology.edges))
             self._draws = [np.random.default_rng(child) for child in children]
             first = [draw.exponential(failures.mean_time_between) for draw in self._draws]
             self._queue = [(time, True, edge) for edge, time in enumerate(first)]
@@ -57,7 +56,7 @@ class FailureStream:
         rows = []
         while self._queue and self._queue[0][0] <= time:
             at, down, edge = heapq.heappop(self._queue)
-            rows += [(at, link, not down) for link in self._links[edge]]
+            rows.append((at, edge, not down))
             if isinstance(self._law, RandomFailures):
                 stays = self._law.mean_time_to_repair if down else self._law.mean_time_between
                 heapq.heappush(self._queue, (at + self._draws[edge].exponential(stays), not down, edge))
@@ -81,12 +80,6 @@ class FailureStream:
 def failures_of(scenario: ScenarioConfig, topology: Topology, entropy: Sequence[int]) -> FailureStream | None:
     """The failures of a lane that runs a scenario; None where links never fail."""
     return None if scenario.failures is None else FailureStream(scenario.failures, topology, entropy)
-
-
-def edge_links(topology: Topology) -> list[tuple[int, ...]]:
-    """The links of each edge: one where both directions share a spectrum, otherwise two."""
-    count = len(topology.edges)
-    return [(e,) if topology.direction == "shared" else (e, e + count) for e in range(count)]
 
 
 def schedule(failures: ScheduledFailures, topology: Topology) -> list[tuple[float, bool, int]]:

@@ -55,9 +55,7 @@ def of_candidates(network: NetworkConfig, formats: Sequence[Format | None], leng
     """
     if formats == [None]:
         efficiency = best_efficiency(network.reach_table, length_km)
-        required = {f.bits_per_s_per_hz: f.required_snr_db for f in network.reach_table or ()}
-        given = [required.get(value) for value in efficiency.tolist()]
-        return efficiency, np.array([-np.inf if snr_db is None else snr_db for snr_db in given])
+        return efficiency, _snr_of_best(network.reach_table or (), efficiency, length_km)
     rows = [form for form in formats if form is not None]
     times = length_km.size // len(rows)
     efficiency = np.tile([form.bits_per_s_per_hz for form in rows], times)
@@ -66,6 +64,16 @@ def of_candidates(network: NetworkConfig, formats: Sequence[Format | None], leng
         efficiency = np.where(length_km <= reach_km, efficiency, 0.0)
     required_db = [-np.inf if form.required_snr_db is None else form.required_snr_db for form in rows]
     return efficiency, np.tile(required_db, times)
+
+
+def _snr_of_best(reach_table: Sequence[Format], efficiency: Floats, length_km: Floats) -> Floats:
+    """SNR that the best format that reaches requires on each path, dB, [P]; -inf where there is none."""
+    required_db = np.full(efficiency.shape, np.inf)
+    for form in reach_table:
+        reaches = (form.bits_per_s_per_hz == efficiency) & (length_km <= (form.reach_km or np.inf))
+        snr_db = -np.inf if form.required_snr_db is None else form.required_snr_db
+        required_db = np.where(reaches, np.minimum(required_db, snr_db), required_db)
+    return np.where(np.isposinf(required_db), -np.inf, required_db)
 
 
 def slots_needed(network: NetworkConfig, efficiency: Floats, classes: BandwidthClasses) -> Ints:

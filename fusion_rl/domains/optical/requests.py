@@ -43,3 +43,17 @@ def request_at(requests: Requests, t: int) -> Request:
         requests.number + t,
         -1,
     )
+
+
+@kernel
+def with_mbps(request: Request, mbps: int) -> Request:
+    """A request of which so many Mb/s are left."""
+    return Request(
+        request.arrival, request.holding, request.pair, request.bandwidth_class, request.key, request.number, mbps
+    )
+
+
+@kernel
+def rides_whole(request: Request) -> bool:
+    """Whether running lightpaths can carry all of a request."""
+    return request.mbps == 0

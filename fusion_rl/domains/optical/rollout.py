@@ -98,15 +98,15 @@ def run(
         server = LaneServer(setting.world, heuristic, setting.typical_erlang)
         stream = model.stream(seed, lane, 0)  # an environment's first episode has the same
         for count in _chunks(warmup, lane_requests):
-            asked = server.expect(stream.take(count))
+            asked = stream.take(count)
             gbps = setting.world.class_gbps[asked.bandwidth_class]
             if asked.number >= max(warmup, 1):
-                server.look(asked.arrival[0], gauge)
+                server.look(asked, gauge)
             tally.add(lane, asked.number, server.serve(asked).verdict, gbps)
             if on_chunk is not None:
                 on_chunk(count)
         if setting.world.rules is not None:
-            server.look(asked.arrival[-1], gauge)  # what is counted reaches to the end
+            server.look(asked, gauge, -1)  # what is counted reaches to the end
         return gauge
 
     started = time.perf_counter()
@@ -135,27 +135,32 @@ class LaneServer:
         self._options = heuristic.prepare(world)
         self._out = room_for(CHUNK)
         self._used_slots = np.zeros(world.link_length_km.size, np.int32)
-
-    def expect(self, requests: Requests) -> Requests:
-        """Take note of the failures that come with requests, before time moves on; returns the requests alone."""
-        self.state = lane_state.put_events(self.state, 0, requests.events)
-        return requests._replace(events=None)
+        self._expected = 0  # requests up to which failures are known
 
     def serve(self, requests: Requests) -> Decisions:
         """Serve requests and say what was done; the arrays are overwritten by the next call."""
         count = requests.arrival.size
         if self._out.verdict.size < count:
             self._out = room_for(count)
+        self._expect(requests)
         self.state = serve(self.world, self.state, 0, requests, self._decide, self._options, self._out)
         return Decisions(self._out.verdict[:count], self._out.path[:count], self._out.start[:count])
 
-    def look(self, now: float, gauge: Gauge) -> None:
-        """Add a sample of the network as an arrival finds it."""
+    def look(self, requests: Requests, gauge: Gauge, which: int = 0) -> None:
+        """Add a sample of the network as one of the requests finds it; those before it have been served."""
+        self._expect(requests)
         lane = lane_state.view(self.state, 0)
-        fragmentation = look_at_links(self.world, lane, now, self._used_slots)
+        fragmentation = look_at_links(self.world, lane, requests.arrival[which], self._used_slots)
         gauge.add(self._used_slots / self.world.slots, fragmentation)
         if lane.lightpaths is not None:
             gauge.add_lightpaths(0, *lane_state.lightpaths_in_use(lane.lightpaths))
+
+    def _expect(self, requests: Requests) -> None:
+        """Let the lane know of the failures up to the last of the requests, once."""
+        end = requests.number + requests.arrival.size
+        if end > self._expected:
+            self.state = lane_state.put_events(self.state, 0, requests.events)
+            self._expected = end
 
 
 def serve(
@@ -167,12 +172,14 @@ def serve(
     options: Any,
     out: Decisions,
 ) -> State:
-    """Serve requests on lane b as a policy decides; returns the state, larger where it had to grow."""
+    """Serve requests on lane b as a policy decides; returns the state, larger where it had to grow.
+
+    The lane must have been given the failures up to the last of them (`state.put_events`).
+    """
     # A plain Python policy cannot be called from machine code, so the loop around it is run as Python too.
     rollout = handing(orchestrator.rollout, policy) if hasattr(policy, "py_func") else _python(orchestrator.rollout)
     done = 0
-    state = lane_state.put_events(state, b, requests.events)
-    requests = requests._replace(events=None)  # kernels are compiled for requests alone
+    requests = requests._replace(events=None)  # kernels read them in the lane
     while True:
         lane = lane_state.view(state, b)
         done = rollout(world, lane, requests, policy, options, done, requests.arrival.size, out)
@@ -224,5 +231,5 @@ def _compile(setting: Setting, heuristic: Heuristic) -> None:
     """Have everything compiled, or loaded from the cache, before the clock starts."""
     server = LaneServer(setting.world, heuristic, setting.typical_erlang)
     asked = setting.models[0].stream(0).take(1)
-    server.look(0.0, Gauge(setting.world.link_length_km.size))
+    server.look(asked, Gauge(setting.world.link_length_km.size))
     Tally(1, 1, 0).add(0, 0, server.serve(asked).verdict, setting.world.class_gbps[asked.bandwidth_class])

@@ -33,6 +33,7 @@ class Rules(NamedTuple):
     disjoint: Bools  # [P, candidates of a pair] whether two candidates of a pair share no edge; [0, 0] if not needed
     restores: bool
     legs: int  # lightpaths of one service, at most
+    edges: int  # of the topology; links e and e + edges are the directions of edge e, or link e is both
 
 
 def needed(network: NetworkConfig, failures: bool) -> bool:
@@ -81,7 +82,7 @@ def build(
     parts = grooming.max_parts if grooming else 0
     protected = network.protection == "1+1"
     return Rules(
-        class_mbps=frozen(np.rint(classes.gbps * MBPS).astype(np.int64)),
+        class_mbps=frozen(np.maximum(np.rint(classes.gbps * MBPS), 1.0).astype(np.int64)),
         class_by_rate=frozen(by_rate),
         slot_mbps=frozen(network.slot_width_ghz * efficiency * MBPS),
         guard_slots=network.guard_slots,
@@ -95,6 +96,7 @@ def build(
         disjoint=frozen(_disjoint(candidates, num_edges) if protected else np.zeros((0, 0), np.bool_)),
         restores=network.restoration != "none",
         legs=2 if protected else max(parts, 1) - 1 + segments,
+        edges=num_edges,
     )
 
 

@@ -209,6 +209,7 @@ class OpticalSimulator:
         while left > 0:
             asked = stream.take(min(left, 8 * WINDOW))
             out = room_for(asked.arrival.size)
+            self._state = lane_state.put_events(self._state, b, asked.events)
             self._state = serve(self.setting.world, self._state, b, asked, ksp_ff, 0, out)
             left -= asked.arrival.size
         self._make_room(int(self._state.live[b, 0]))

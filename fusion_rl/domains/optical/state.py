@@ -15,6 +15,9 @@ from fusion_rl.domains.optical.rules import Rules
 from fusion_rl.domains.optical.world import World
 
 _EVENTS = 16  # room for failures to come, to begin with
+# Requests that were served, in part or whole on lightpaths that ran before, split; lightpaths lit for them; edges
+# that failed; services on lightpaths that a failure hit = on their other lightpath from then on (1+1) + on a moved
+# lightpath + dropped. A service on several lightpaths is hit with each of them.
 COUNTERS = ("served", "groomed", "sliced", "lit", "failures", "hit", "switched", "restored", "dropped")
 
 
@@ -33,8 +36,9 @@ LIGHTPATH = np.dtype(
     ]
 )
 LEG = np.dtype([("lightpath", np.int64), ("mbps", np.int64)])
-EVENT = np.dtype([("time", np.float64), ("link", np.int64), ("up", np.int64)])
+EVENT = np.dtype([("time", np.float64), ("edge", np.int64), ("up", np.int64)])
 LIT_NOW, NEXT_EVENT, LAST_EVENT = range(3)
+UP, DOWN, FAILING = range(3)  # a link is failing until its lightpaths have been seen to
 
 
 class Lightpaths(NamedTuple):
@@ -49,7 +53,7 @@ class Lightpaths(NamedTuple):
     legs: Ints  # [services] legs of a service; 0: dropped by a failure
     leg: AnyArray  # [services, X] LEG
     plan: AnyArray  # [X] LEG, room to plan in: what the request at hand would ride on
-    failed: Bytes  # [L] 1: down
+    failed: Bytes  # [L] UP, DOWN or FAILING
     events: AnyArray  # [E] EVENT, failures and repairs to come in marks[NEXT_EVENT] .. marks[LAST_EVENT] - 1
     marks: Ints64  # [3] lightpaths that are lit, next and last event
     counters: Ints64  # [COUNTERS] since the lane was reset
@@ -156,7 +160,10 @@ def empty(world: World, lanes: int, capacity: int) -> State:
 
 def _dark(world: World, rules: Rules, lanes: int, services: int) -> Lightpaths:
     """No lightpath lit."""
-    links, lightpaths = world.link_length_km.size, services * most_lit(rules)
+    links, lightpaths = (
+        world.link_length_km.size,
+        services * rules.legs,
+    )  # any of them may be the last to ride on each of its legs
     table = np.zeros((lanes, lightpaths), LIGHTPATH)
     table["place"] = np.arange(lightpaths)
     return Lightpaths(
@@ -172,11 +179,6 @@ def _dark(world: World, rules: Rules, lanes: int, services: int) -> Lightpaths:
         counters=np.zeros((lanes, len(COUNTERS)), np.int64),
         report=np.zeros((lanes, 4)),
     )
-
-
-def most_lit(rules: Rules) -> int:
-    """Lightpaths that one request can light, at most."""
-    return max(2 if rules.protected else 1, rules.segments)
 
 
 def clear(state: State, world: World, lanes: slice | Ints) -> None:
@@ -199,7 +201,7 @@ def put_events(state: State, b: int, events: Events | None) -> State:
     first, last = lightpaths.marks[b, NEXT_EVENT:]
     waiting = lightpaths.events[b, first:last].copy()
     fresh = np.zeros(events.time.size, EVENT)
-    fresh["time"], fresh["link"], fresh["up"] = events
+    fresh["time"], fresh["edge"], fresh["up"] = events
     to_come = np.concatenate([waiting, fresh])
     missing = to_come.size - lightpaths.events.shape[1]
     if missing > 0:

@@ -81,8 +81,9 @@ def build(
             slot_width_ghz=network.slot_width_ghz,
             guard_slots=network.guard_slots,
             link_length_km=lengths_km,
-            required_snr_db=required_snr_db,
-            max_width=_widest(width, efficiency),
+            required_snr_db=np.where(efficiency > 0, required_snr_db, 0.0),  # out of reach: never asked for
+            # Lightpaths that others fill up are moved with what they carry, and filled up again.
+            max_width=None if failures and network.grooming is not None else _widest(width, efficiency),
         )
     ruled = rules.needed(network, failures)
     return assemble(
@@ -101,9 +102,8 @@ def build(
 
 
 def _widest(width: Ints, efficiency: Floats) -> int:
-    """Slots of the widest lightpath there can be: filled up by others, then moved to the least efficient candidate."""
-    used = efficiency[efficiency > 0]
-    return int(width.max() + np.ceil(used.max() / used.min())) if used.size else 1
+    """Slots of the widest lightpath there can be where none is both shared and moved (and whole Mb/s are asked for)."""
+    return int(width.max()) + 1 if (efficiency > 0).any() else 1
 
 
 def assemble(

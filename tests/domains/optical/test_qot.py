@@ -170,7 +170,8 @@ def test_noise_is_that_of_the_formula_on_any_network_in_use(lit: Lit, data: st.D
         link_length_km=world.link_length_km,
         required_snr_db=np.zeros(world.path_hops.size),
     )
-    in_use = (made, world, lit.owner, table_of(list(zip(lit.start, lit.width, strict=True))))
+    table = table_of(list(zip(lit.start, lit.width, strict=True)))
+    in_use = (made, world, lit.owner, table)
     for number, path in enumerate(lit.path):
         start, width = int(lit.start[number]), int(lit.width[number])
         slow = lit.slow_noise(path, lit.signal(start, width), lit.channels(without=number))
@@ -187,7 +188,8 @@ def test_noise_is_that_of_the_formula_on_any_network_in_use(lit: Lit, data: st.D
         for link in lit.links(path):
             others.setdefault(link, []).append(new)
         own = lit.signal(int(lit.start[number]), int(lit.width[number]))
-        beside = qot.inverse_snr_beside(*in_use, running, number, path, start, width)
+        beside = qot.inverse_snr(*in_use, running, int(lit.start[number]), int(lit.width[number]), number)
+        beside += qot.noise_added(made, world, table, running, number, path, start, width)
         assert beside == pytest.approx(lit.slow_noise(running, own, others), rel=1e-9)
 
 

@@ -52,7 +52,7 @@ def soak(setting: Setting, heuristic: str, requests: int) -> Soak:
     for chunk in range(chunks):
         asked = stream.take(CHUNK)
         gauge = Gauge(setting.world.link_length_km.size)
-        server.look(asked.arrival[0], gauge)
+        server.look(asked, gauge)
         utilisation[chunk] = gauge.utilisation
         server.serve(asked)
         resident_mb[chunk] = process.memory_info().rss / 1e6

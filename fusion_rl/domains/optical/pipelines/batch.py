@@ -12,7 +12,7 @@ from fusion_rl.domains.optical.pipelines.lightpaths import (
     REPORT_SLOT_HOPS,
 )
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE
-from fusion_rl.domains.optical.requests import Requests, request_at
+from fusion_rl.domains.optical.requests import Requests, request_at, rides_whole
 from fusion_rl.domains.optical.rules import MBPS
 from fusion_rl.domains.optical.state import Lane, Lightpaths, State, lane_of
 from fusion_rl.domains.optical.world import World
@@ -79,7 +79,7 @@ def look_at_lane(
     orchestrator.handle_release(world, lane, request.arrival)
     request = orchestrator.after_grooming(world, lane, request)
     row = view.mask[b]
-    if orchestrator.needs_no_decision(world, request):
+    if rides_whole(request):  # whatever the action, it is served
         row[:] = True
     else:
         mask(world, lane, request, parameter, row)
@@ -140,7 +140,9 @@ def step(
             path, start = NOWHERE, NOWHERE
         else:
             path, start = decode(world, lane, request, actions[b], parameter)
-        width = demand.slots_needed(world, lane, request, path) if start != NOWHERE else 0
+        width = 0
+        if start != NOWHERE:
+            width = demand.slots_needed(world, lane, demand.as_decided(world, request, path), path)
         verdict = orchestrator.handle_arrival(world, lane, request, path, start)
         taken = verdict == orchestrator.ACCEPTED and width > 0
         outcome.verdict[b] = verdict

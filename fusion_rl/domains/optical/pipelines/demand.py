@@ -4,7 +4,7 @@ import math
 
 from fusion_rl.domains.optical.jit import kernel, wide
 from fusion_rl.domains.optical.pipelines import spectrum
-from fusion_rl.domains.optical.requests import Request
+from fusion_rl.domains.optical.requests import Request, rides_whole, with_mbps
 from fusion_rl.domains.optical.rules import Rules
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
@@ -25,7 +25,7 @@ def _slots_needed(rules: Rules | None, world: World, lane: Lane, request: Reques
     width = wide(world.path_width[path, request.bandwidth_class])
     if rules is None:
         return width
-    if width == 0:
+    if width == 0 or request.mbps == 0:
         return 0
     if rules.protected and backup_of(world, lane, request, path)[1] == spectrum.NOWHERE:
         return 0
@@ -34,7 +34,7 @@ def _slots_needed(rules: Rules | None, world: World, lane: Lane, request: Reques
 
 @kernel
 def slots_unprotected(world: World, request: Request, path: int) -> int:
-    """The same, whether there is a backup or not."""
+    """The same for a request that does not ride whole, whether there is a backup or not."""
     return _slots_unprotected(world.rules, world, request, path)
 
 
@@ -46,28 +46,28 @@ def _slots_unprotected(rules: Rules | None, world: World, request: Request, path
     if width == 0:
         return 0
     if rules.path_grooms[path] and request.mbps < rules.class_mbps[request.bandwidth_class]:
-        return slots_for(world, path, request.mbps) if request.mbps > 0 else 0
+        return slots_for(world, path, request.mbps)
     return width
 
 
 @kernel
-def rides_whole(world: World, request: Request, path: int) -> bool:
-    """Whether a decision for a candidate lets the request ride on running lightpaths, and takes no spectrum."""
-    return _rides_whole(world.rules, request, path)
+def as_decided(world: World, request: Request, path: int) -> Request:
+    """A request as a candidate is to carry it: all of it, where the candidate says not to ride first."""
+    return _as_decided(world.rules, request, path)
 
 
 @kernel
-def _rides_whole(rules: Rules | None, request: Request, path: int) -> bool:
-    if rules is None:
-        return False
-    return request.mbps == 0 and rules.path_grooms[path]
+def _as_decided(rules: Rules | None, request: Request, path: int) -> Request:
+    if rules is None or path == spectrum.NOWHERE or rules.path_grooms[path]:
+        return request
+    return with_mbps(request, rules.class_mbps[request.bandwidth_class])
 
 
 @kernel
 def can_serve(world: World, lane: Lane, request: Request, path: int, width: int) -> bool:
     """Whether a decision for a candidate, on which the request takes `width` slots, serves it."""
-    if rides_whole(world, request, path):
-        return True
+    if rides_whole(request):
+        return path != spectrum.NOWHERE
     return width > 0 and spectrum.first_fit(world, lane, path, width) != spectrum.NOWHERE
 
 

@@ -7,7 +7,7 @@ from fusion_rl.domains.optical.jit import kernel, wide
 from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.pipelines.qot import noise_when_lit
 from fusion_rl.domains.optical.requests import Request
-from fusion_rl.domains.optical.state import COUNTERS, LIT_NOW, Lane
+from fusion_rl.domains.optical.state import COUNTERS, LIT_NOW, UP, Lane
 from fusion_rl.domains.optical.world import World
 
 SERVED, GROOMED, SLICED, LIT, FAILURES, HIT, SWITCHED, RESTORED, DROPPED = range(len(COUNTERS))
@@ -40,7 +40,7 @@ def vacate(world: World, lane: Lane, number: int) -> None:
     end = start + lightpath["width"]
     for hop in range(world.link_first[path], world.link_first[path + 1]):
         link = world.path_links[hop]
-        if lane.lightpaths.failed[link] == 0:
+        if lane.lightpaths.failed[link] == UP:
             bitmap.remove_range(lane.occupied[link], start, end)
         lane.lightpaths.owner[link, start:end] = -1
 
@@ -68,8 +68,15 @@ def light(
     lightpaths.counters[LIT] += 1
     lightpaths.report[REPORT_LIT] += 1
     lightpaths.report[REPORT_SLOT_HOPS] += width * world.path_hops[path]
-    noise = noise_when_lit(world, lane, number)
-    lightpaths.report[REPORT_INVERSE_SNR] = max(lightpaths.report[REPORT_INVERSE_SNR], noise)
+
+
+@kernel
+def worst_noise(world: World, lane: Lane, service: int) -> float:
+    """The most noise that a lightpath of a service has; 0 where the network does not model transmission."""
+    worst = 0.0
+    for i in range(lane.lightpaths.legs[service]):
+        worst = max(worst, noise_when_lit(world, lane, lane.lightpaths.leg[service, i]["lightpath"]))
+    return worst
 
 
 @kernel
@@ -115,10 +122,10 @@ def forget(lane: Lane, number: int) -> None:
 
 
 @kernel
-def is_up(world: World, lane: Lane, number: int) -> bool:
-    """Whether no link of a lightpath has failed."""
+def has_link(world: World, lane: Lane, number: int, condition: int) -> bool:
+    """Whether a link of a lightpath is DOWN, or FAILING."""
     path = lane.lightpaths.table[number]["path"]
     for hop in range(world.link_first[path], world.link_first[path + 1]):
-        if lane.lightpaths.failed[world.path_links[hop]] != 0:
-            return False
-    return True
+        if lane.lightpaths.failed[world.path_links[hop]] == condition:
+            return True
+    return False

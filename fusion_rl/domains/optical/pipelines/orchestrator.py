@@ -10,13 +10,23 @@ import numpy as np
 from fusion_rl.arrays import Bytes, Ints
 from fusion_rl.domains.optical.jit import kernel, wide
 from fusion_rl.domains.optical.pipelines import bitmap, calendar, spectrum
-from fusion_rl.domains.optical.pipelines.demand import backup_of, slots_needed, slots_unprotected
+from fusion_rl.domains.optical.pipelines.demand import as_decided, backup_of, slots_needed, slots_unprotected
 from fusion_rl.domains.optical.pipelines.grooming import left_over, plan
-from fusion_rl.domains.optical.pipelines.lightpaths import GROOMED, REPORT_GROOMED, SERVED, SLICED, leave, light, ride
+from fusion_rl.domains.optical.pipelines.lightpaths import (
+    GROOMED,
+    REPORT_GROOMED,
+    REPORT_INVERSE_SNR,
+    SERVED,
+    SLICED,
+    leave,
+    light,
+    ride,
+    worst_noise,
+)
 from fusion_rl.domains.optical.pipelines.qot import arrives
-from fusion_rl.domains.optical.pipelines.restoration import handle_event
+from fusion_rl.domains.optical.pipelines.restoration import handle_events
 from fusion_rl.domains.optical.pipelines.slicing import split
-from fusion_rl.domains.optical.requests import Request, Requests, request_at
+from fusion_rl.domains.optical.requests import Request, Requests, request_at, rides_whole, with_mbps
 from fusion_rl.domains.optical.rules import Rules
 from fusion_rl.domains.optical.state import LAST_EVENT, NEXT_EVENT, Lane
 from fusion_rl.domains.optical.world import World
@@ -93,7 +103,7 @@ def release_with_rules(world: World, lane: Lane, now: float) -> None:
             lane.unused[lane.unused.size - 1 - lane.live[0]] = service
             leave(world, lane, service)
         else:
-            handle_event(world, lane)
+            handle_events(world, lane)
 
 
 @kernel
@@ -106,16 +116,7 @@ def after_grooming(world: World, lane: Lane, request: Request) -> Request:
 def _after_grooming(rules: Rules | None, world: World, lane: Lane, request: Request) -> Request:
     if rules is None:
         return request
-    mbps = left_over(world, lane, request, plan(world, lane, request))
-    return Request(
-        request.arrival,
-        request.holding,
-        request.pair,
-        request.bandwidth_class,
-        request.key,
-        request.number,
-        mbps,
-    )
+    return with_mbps(request, left_over(world, lane, request, plan(world, lane, request)))
 
 
 @kernel
@@ -128,7 +129,7 @@ def needs_no_decision(world: World, request: Request) -> bool:
 def _needs_no_decision(rules: Rules | None, request: Request) -> bool:
     if rules is None:
         return False
-    return request.mbps == 0 and not rules.grooming_by_action
+    return rides_whole(request) and not rules.grooming_by_action
 
 
 @kernel
@@ -185,13 +186,14 @@ def arrive_with_rules(world: World, lane: Lane, request: Request, path: int, sta
     lightpaths.report[:] = 0.0
     service = wide(lane.unused[lane.unused.size - 1 - lane.live[0]])
     lightpaths.legs[service] = 0
-    mbps = request.mbps
     parts = plan(world, lane, request)
     if start != spectrum.NOWHERE:
         if not world.path_first[request.pair] <= path < world.path_first[request.pair + 1]:
             return REFUSED_DECISION
+        request = as_decided(world, request, path)
         if not world.rules.path_grooms[path]:
-            mbps, parts = world.rules.class_mbps[request.bandwidth_class], 0
+            parts = 0
+    mbps = wide(request.mbps)
     if mbps > 0 and start != spectrum.NOWHERE:
         if not is_legal(world, lane, request, path, start):
             return REFUSED_DECISION
@@ -203,6 +205,7 @@ def arrive_with_rules(world: World, lane: Lane, request: Request, path: int, sta
         if not split(world, lane, request, service, mbps):
             return reason
         lightpaths.counters[SLICED] += 1
+    lightpaths.report[REPORT_INVERSE_SNR] = worst_noise(world, lane, service)
     for i in range(parts):
         part = lightpaths.plan[i]
         ride(lane, service, part["lightpath"], part["mbps"])

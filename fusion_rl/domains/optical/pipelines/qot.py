@@ -19,7 +19,8 @@ NOWHERE = -1  # the start of a further lightpath that there is not
 def arrives(world: World, lane: Lane, path: int, start: int, width: int) -> bool:
     """Whether a lightpath on free slots would have the SNR it needs, and leave running ones with theirs.
 
-    Always so where the network does not model transmission.
+    Always so where the network does not model transmission. Where a request lights two lightpaths at once (1+1), each
+    may use half of what a running one has to spare, so that both together leave it with what it needs.
     """
     return _arrives(world.transmission, world, lane, path, start, width)
 
@@ -35,6 +36,7 @@ def _arrives(transmission: Transmission | None, world: World, lane: Lane, path: 
 def arrives_as_it_must(world: World, lane: Lane, path: int, start: int, width: int) -> bool:
     """`arrives` where the network models transmission."""
     transmission, owner, table = world.transmission, lane.lightpaths.owner, lane.lightpaths.table
+    at_once = 2 if world.rules.protected else 1
     noise = inverse_snr(transmission, world, owner, table, path, start, width, NOBODY)
     if noise > transmission.most_noise[path]:
         return False
@@ -51,8 +53,18 @@ def arrives_as_it_must(world: World, lane: Lane, path: int, start: int, width: i
             slot = table[number]["start"] + table[number]["width"]
             running = table[number]["path"]
             if not met_before(world, owner, first, hop, number, slot - 1):
-                noise = inverse_snr_beside(transmission, world, owner, table, running, number, path, start, width)
-                if noise > transmission.most_noise[running]:
+                noise = inverse_snr(
+                    transmission,
+                    world,
+                    owner,
+                    table,
+                    running,
+                    table[number]["start"],
+                    table[number]["width"],
+                    number,
+                )
+                added = noise_added(transmission, world, table, running, number, path, start, width)
+                if noise + at_once * added > transmission.most_noise[running]:
                     return False
     return True
 
@@ -178,10 +190,9 @@ def inverse_snr(
 
 
 @kernel
-def inverse_snr_beside(
+def noise_added(
     transmission: Transmission,
     world: World,
-    owner: Ints,
     table: AnyArray,
     path: int,
     itself: int,
@@ -189,23 +200,12 @@ def inverse_snr_beside(
     new_start: int,
     new_width: int,
 ) -> float:
-    """The noise that the running lightpath `itself` would have once a further one is lit on `new_path`.
+    """The noise that the running lightpath `itself` would have more once a further one is lit on `new_path`.
 
     The further one counts on the links that both paths use. Other arguments as in `inverse_snr`.
     """
-    start = table[itself]["start"]
-    width = table[itself]["width"]
-    noise = inverse_snr(
-        transmission,
-        world,
-        owner,
-        table,
-        path,
-        start,
-        width,
-        itself,
-    )
-    added = neighbour_term(transmission, start, width, new_start, new_width)
+    added = neighbour_term(transmission, table[itself]["start"], table[itself]["width"], new_start, new_width)
+    noise = 0.0
     for hop in range(world.link_first[path], world.link_first[path + 1]):
         for new_hop in range(world.link_first[new_path], world.link_first[new_path + 1]):
             if world.path_links[hop] == world.path_links[new_hop]:

@@ -1,4 +1,4 @@
-"""Failures: what becomes of the lightpaths of a link that goes down, and of the link when it comes back.
+"""Failures: what becomes of the lightpaths of links that go down, and of the links when they come back.
 
 A protected service goes on over its other lightpath, if that is up. Any other lightpath is moved to the first
 candidate path with room for what it carries, lowest start, taken in the order of slots on the failed link; where
@@ -15,30 +15,41 @@ from fusion_rl.domains.optical.pipelines.lightpaths import (
     RESTORED,
     SWITCHED,
     capacity_mbps,
-    is_up,
+    has_link,
     leave,
     occupy,
     vacate,
 )
-from fusion_rl.domains.optical.state import NEXT_EVENT, Lane
+from fusion_rl.domains.optical.state import DOWN, FAILING, LAST_EVENT, NEXT_EVENT, UP, Lane
 from fusion_rl.domains.optical.world import World
 
 
 @kernel(inline=False)
-def handle_event(world: World, lane: Lane) -> None:
-    """Let the next failure or repair happen."""
-    event = lane.lightpaths.events[lane.lightpaths.marks[NEXT_EVENT]]
-    lane.lightpaths.marks[NEXT_EVENT] += 1
-    if event["up"] != 0:
-        repair(world, lane, event["link"])
-    else:
-        fail(world, lane, event["link"])
+def handle_events(world: World, lane: Lane) -> None:
+    """Let the next failures and repairs happen: all of one instant, so that nothing is moved to what fails with it."""
+    lightpaths = lane.lightpaths
+    first = lightpaths.marks[NEXT_EVENT]
+    end = first
+    while end < lightpaths.marks[LAST_EVENT] and lightpaths.events[end]["time"] == lightpaths.events[first]["time"]:
+        edge = lightpaths.events[end]["edge"]
+        for link in range(edge, world.link_length_km.size, world.rules.edges):
+            if lightpaths.events[end]["up"] != 0:
+                repair(world, lane, link)
+            else:
+                take_down(world, lane, link)
+        end += 1
+    lightpaths.marks[NEXT_EVENT] = end
+    for event in range(first, end):
+        if lightpaths.events[event]["up"] == 0:
+            lightpaths.counters[FAILURES] += 1
+            for link in range(lightpaths.events[event]["edge"], world.link_length_km.size, world.rules.edges):
+                see_to_lightpaths(world, lane, link)
 
 
 @kernel
 def repair(world: World, lane: Lane, link: int) -> None:
     """Give a link back, less what protected services have kept on it."""
-    lane.lightpaths.failed[link] = 0
+    lane.lightpaths.failed[link] = UP
     for word in range(world.beyond.size):
         lane.occupied[link, word] = world.beyond[word]
     for slot in range(world.slots):
@@ -47,13 +58,17 @@ def repair(world: World, lane: Lane, link: int) -> None:
 
 
 @kernel
-def fail(world: World, lane: Lane, link: int) -> None:
-    """Take a link out of use, and see to the lightpaths over it."""
-    lightpaths = lane.lightpaths
-    lightpaths.failed[link] = 1
-    lightpaths.counters[FAILURES] += 1
+def take_down(world: World, lane: Lane, link: int) -> None:
+    """Take a link out of use."""
+    lane.lightpaths.failed[link] = FAILING
     for word in range(world.beyond.size):
         lane.occupied[link, word] = bitmap.ALL
+
+
+@kernel
+def see_to_lightpaths(world: World, lane: Lane, link: int) -> None:
+    """Switch, move or drop what runs over a link that is failing."""
+    lightpaths = lane.lightpaths
     slot = 0
     while slot < world.slots:
         number = wide(lightpaths.owner[link, slot])
@@ -62,11 +77,14 @@ def fail(world: World, lane: Lane, link: int) -> None:
             continue
         lightpath = lightpaths.table[number]
         slot = lightpath["start"] + lightpath["width"]
+        if has_link(world, lane, number, DOWN):
+            continue  # it went down with another link, and its service is on the other lightpath since
         lightpaths.counters[HIT] += lightpath["riders"]
         if world.rules.protected and other_leg_is_up(world, lane, number):
-            lightpaths.counters[SWITCHED] += 1
+            lightpaths.counters[SWITCHED] += lightpath["riders"]
         else:
             move_or_drop(world, lane, number)
+    lightpaths.failed[link] = DOWN
 
 
 @kernel
@@ -76,7 +94,8 @@ def other_leg_is_up(world: World, lane: Lane, number: int) -> bool:
     service = rider_of(lane, number)
     found = False
     for i in range(lightpaths.legs[service]):
-        found |= is_up(world, lane, lightpaths.leg[service, i]["lightpath"])
+        other = lightpaths.leg[service, i]["lightpath"]
+        found |= not (has_link(world, lane, other, DOWN) or has_link(world, lane, other, FAILING))
     return found
 
 
@@ -86,7 +105,7 @@ def move_or_drop(world: World, lane: Lane, number: int) -> None:
     lightpaths = lane.lightpaths
     vacate(world, lane, number)
     if world.rules.restores and move(world, lane, number):
-        lightpaths.counters[RESTORED] += 1
+        lightpaths.counters[RESTORED] += lightpaths.table[number]["riders"]
         return
     occupy(world, lane, number)  # so that the services leave it in the usual way
     while lightpaths.table[number]["riders"] > 0:

@@ -2,10 +2,10 @@
 
 equal: 2, 3 ... parts of one size (the last is what is left), each on the first candidate path with room, lowest
 start; the fewest parts that all find room are taken. greedy: part after part where most of what is left can be
-carried, in the longest free block of a path; of equal offers the better-ranked path, then the lower start.
+carried in one free block of a path, from its lowest slot; of equal offers the better-ranked path, then the lower start.
 """
 
-from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.jit import kernel, wide
 from fusion_rl.domains.optical.pipelines import bitmap, spectrum
 from fusion_rl.domains.optical.pipelines.demand import slots_for
 from fusion_rl.domains.optical.pipelines.lightpaths import (
@@ -57,7 +57,7 @@ def split_equally(world: World, lane: Lane, request: Request, service: int, mbps
                 width = slots_for(world, path, carried)
                 start = spectrum.first_fit(world, lane, path, width)
                 if start != spectrum.NOWHERE:
-                    light(world, lane, request, service, path, start, width, carried)
+                    light(world, lane, request, service, wide(path), wide(start), wide(width), wide(carried))
                     found = True
         if not found:
             return False
@@ -78,7 +78,8 @@ def split_greedily(world: World, lane: Lane, request: Request, service: int, mbp
                     best_path, best_start, most = path, start, carried
         if most == 0:
             return False
-        light(world, lane, request, service, best_path, best_start, slots_for(world, best_path, most), most)
+        width = wide(slots_for(world, best_path, most))
+        light(world, lane, request, service, wide(best_path), wide(best_start), width, wide(most))
         left -= most
         if left == 0:
             return True
