@@ -39,4 +39,9 @@ class TransmissionConfig(Settings):
         description="refuse a lightpath that would push a running one below its required SNR; each of the two of a "
         "protected request may use half of what is left to it",
     )
-    margin_db: float = Field(default=0.0, ge=0, le=100, description="SNR asked for above what a format requires, dB")
+    margin_db: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="SNR of a new lightpath above what its format requires, left for neighbours to come, dB",
+    )

@@ -163,16 +163,16 @@ class SlowOpticalNetwork:
             total += link_inverse_snr(self.fibre, both_ways[link] * 1e3, self.signal(lightpath.slots), channels)
         return total
 
-    def enough(self, lightpath: Lightpath, noise: float) -> bool:
+    def enough(self, lightpath: Lightpath, noise: float, margin_db: float = 0.0) -> bool:
         assert lightpath.candidate.required_snr_db is not None
-        return -10 * math.log10(noise) >= lightpath.candidate.required_snr_db + self.margin_db
+        return -10 * math.log10(noise) >= lightpath.candidate.required_snr_db + margin_db
 
     def arrives(self, candidate: Candidate, slots: range) -> bool:
         """Whether a lightpath there has the SNR that it needs, and leaves running ones with theirs."""
         if self.fibre is None:
             return True
         new = Lightpath(candidate, slots, 0, False)
-        if not self.enough(new, self.noise(new)):
+        if not self.enough(new, self.noise(new), self.margin_db):
             return False
         for running in self.lit() if self.check_running else []:
             if set(self.links(running.candidate)) & set(self.links(candidate)):

@@ -35,7 +35,8 @@ class Transmission(NamedTuple):
     ase: Floats  # [L] amplifier noise that a link adds to any channel
     nonlinear: Floats  # [L] nonlinear noise that a link adds for one unit of `edge_terms`
     edge_terms: Floats  # [1 + widest signal, 1 + 2 S] asinh by signal width (slots), edge distance (half slots)
-    most_noise: Floats  # [P] noise at which a path just meets its required SNR and the margin
+    most_noise: Floats  # [P] noise at which a running lightpath just has its required SNR
+    most_noise_new: Floats  # [P] the same with the margin, for a lightpath that is lit
 
 
 def prepare(
@@ -78,7 +79,8 @@ def prepare(
         ase=frozen(_ase(config, link_length_km, slot_hz)),
         nonlinear=frozen(_nonlinear(config, link_length_km, slot_hz)),
         edge_terms=frozen(np.arcsinh(spread * np.outer(np.arange(widest + 1.0), np.arange(2.0 * slots + 1.0)))),
-        most_noise=frozen(10.0 ** (-(required_snr_db + config.margin_db) / 10.0)),
+        most_noise=frozen(10.0 ** (-required_snr_db / 10.0)),
+        most_noise_new=frozen(10.0 ** (-(required_snr_db + config.margin_db) / 10.0)),
     )
 
 

@@ -1,7 +1,8 @@
 """Quality of transmission: the inverse SNR of a lightpath among those that share its links.
 
 Noise is relative to the signal (an inverse SNR, linear), so that of links adds up and "good enough" is
-`noise <= transmission.most_noise[path]`. A lightpath is its first slot and its width, guard slots included.
+`noise <= transmission.most_noise[path]`, or most_noise_new for a lightpath to come, which has a margin to keep as
+well. A lightpath is its first slot and its width, guard slots included.
 `owner` holds, for each link and slot, the number of the lightpath there, or NOBODY. The model: transmission.py.
 """
 
@@ -38,7 +39,7 @@ def arrives_as_it_must(world: World, lane: Lane, path: int, start: int, width: i
     transmission, owner, table = world.transmission, lane.lightpaths.owner, lane.lightpaths.table
     at_once = 2 if world.rules.protected else 1
     noise = inverse_snr(transmission, world, owner, table, path, start, width, NOBODY)
-    if noise > transmission.most_noise[path]:
+    if noise > transmission.most_noise_new[path]:
         return False
     if not transmission.check_running:
         return True
