@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | path | k | candidate path k, lowest start |
 | path-block:J | k J + j | candidate path k, start of its j-th lowest free block that is long enough |
-| path-start | k S + s | candidate path k, slot s on |
+| path-start:W | k ceil(S / W) + w | candidate path k, lowest start in window w of W slots; W = 1: slot w on |
 | path-modulation | k M + m | candidate path k with its m-th format, lowest start |
 
 The first three leave the format to the network: by reach, or, where formats are chosen by SNR, the most efficient
@@ -26,7 +26,7 @@ from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.pipelines.demand import as_decided, can_serve, on_route, slots_needed
 from fusion_rl.domains.optical.pipelines.qot import arrives
-from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_free, find_starts, first_fit, is_free
+from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_free, find_starts, first_fit
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
@@ -104,26 +104,33 @@ def mask_path_block(world: World, lane: Lane, request: Request, parameter: int, 
 
 @kernel
 def decode_path_start(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
-    """Action k S + s: candidate path k from slot s on."""
-    path, width = on_route(world, lane, request, action // world.slots)
-    start = action % world.slots
-    if width == 0 or not is_free(world, lane, path, start, width) or not arrives(world, lane, path, start, width):
+    """Action k ceil(S / W) + w: candidate path k, lowest start in window w; `parameter` is W."""
+    windows = -(-world.slots // parameter)
+    path, width = on_route(world, lane, request, action // windows)
+    if width == 0:
+        return NOWHERE, NOWHERE
+    find_starts(world, lane, path, width)
+    first = action % windows * parameter
+    start = bitmap.next_set(lane.free, first)
+    if start >= min(first + parameter, world.slots):
         return NOWHERE, NOWHERE
     return path, start
 
 
 @kernel
 def mask_path_start(world: World, lane: Lane, request: Request, parameter: int, row: Bools) -> None:
-    """Every start that fits."""
+    """Every window with a start that fits."""
     row[:] = False
-    for rank in range(row.size // world.slots):
+    windows = -(-world.slots // parameter)
+    for rank in range(row.size // windows):
         path, width = on_route(world, lane, request, rank)
         if width > 0:
             find_starts(world, lane, path, width)
             start = bitmap.next_set(lane.free, 0)
             while start < world.slots:
-                row[rank * world.slots + start] = True
-                start = bitmap.next_set(lane.free, start + 1)
+                window = start // parameter
+                row[rank * windows + window] = True
+                start = bitmap.next_set(lane.free, (window + 1) * parameter)
 
 
 @kernel
@@ -154,7 +161,10 @@ CODECS.register(
     ActionCodec(lambda world, blocks: world.max_paths * blocks, decode_path_block, mask_path_block, default=1),
 )
 CODECS.register(
-    "path-start", ActionCodec(lambda world, _: world.max_paths * world.slots, decode_path_start, mask_path_start)
+    "path-start",
+    ActionCodec(
+        lambda world, window: world.max_paths * -(-world.slots // window), decode_path_start, mask_path_start, default=1
+    ),
 )
 CODECS.register(
     "path-modulation",

@@ -15,7 +15,7 @@ from fusion_rl.errors import ConfigError, UnknownNameError
 from fusion_rl.testing import tiny
 from tests.domains.optical.worlds import few_examples, small_settings
 
-NAMES = ["path", "path-block:1", "path-block:3", "path-start", "path-modulation"]
+NAMES = ["path", "path-block:1", "path-block:3", "path-start", "path-start:7", "path-modulation"]
 
 
 def simulator(setting: Setting, action: str, seed: int = 1) -> OpticalSimulator:
@@ -51,7 +51,10 @@ def meant(stepped: OpticalSimulator, action: str) -> list[tuple[int, int]]:
             "path": blocks[:1] or [-1],
             "path-modulation": blocks[:1] or [-1],  # one format, that which reaches
             "path-block": [*blocks, *[-1] * 9][: int(parameter or 1)],
-            "path-start": [s if s in starts else -1 for s in range(world.slots)],
+            "path-start": [
+                next((s for s in range(first, first + int(parameter or 1)) if s in starts), -1)
+                for first in range(0, world.slots, int(parameter or 1))
+            ],
         }[head]
         found += [(path, start) for start in wanted]
     return found
