@@ -6,7 +6,7 @@ what is lit, what a lightpath carries, which slots are in use. It shares no code
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -38,7 +38,7 @@ class Lightpath:
     candidate: Candidate
     slots: range  # guard slots included
     capacity: Mbps
-    fixed_width: bool  # its width was asked for in slots
+    fixed_width: bool = False  # it was asked for in slots
 
 
 @dataclass(eq=False)
@@ -69,7 +69,7 @@ class SlowOpticalNetwork:
     margin_db: float = 0.0
     events: list[tuple[float, Link, bool]] = field(default_factory=list)
     running: list[Service] = field(default_factory=list)
-    ever_lit: list[Lightpath] = field(default_factory=list)
+    were_lit: list[Lightpath] = field(default_factory=list)
     down: list[Link] = field(default_factory=list)  # links, not edges
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -91,7 +91,7 @@ class SlowOpticalNetwork:
 
     def lit(self) -> list[Lightpath]:
         """The lightpaths that a service rides on, in the order in which they were lit."""
-        return [lightpath for lightpath in self.ever_lit if self.riders(lightpath)]
+        return [lightpath for lightpath in self.were_lit if self.riders(lightpath)]
 
     def lit_on(self, link: Link) -> list[Lightpath]:
         found = [lightpath for lightpath in self.lit() if link in self.links(lightpath.candidate)]
@@ -141,10 +141,12 @@ class SlowOpticalNetwork:
                 runs.append([slot])
         return runs
 
-    def starts(self, candidate: Candidate, width: int) -> list[int]:
+    def starts(self, candidate: Candidate, width: int) -> Iterator[int]:
         """Every slot from which a lightpath could be lit, lowest first."""
-        fits = [start for run in self.blocks(candidate) for start in run[: max(0, len(run) - width + 1)]]
-        return [start for start in fits if self.arrives(candidate, range(start, start + width))]
+        for run in self.blocks(candidate):
+            for start in run[: max(0, len(run) - width + 1)]:
+                if self.arrives(candidate, range(start, start + width)):
+                    yield start
 
     def signal(self, slots: range) -> Channel:
         slot_hz = self.slot_width_ghz * 1e9
@@ -171,7 +173,7 @@ class SlowOpticalNetwork:
         """Whether a lightpath there has the SNR that it needs, and leaves running ones with theirs."""
         if self.fibre is None:
             return True
-        new = Lightpath(candidate, slots, 0, False)
+        new = Lightpath(candidate, slots, 0)
         if not self.enough(new, self.noise(new), self.margin_db):
             return False
         for running in self.lit() if self.check_running else []:
@@ -186,12 +188,14 @@ class SlowOpticalNetwork:
     # ---- what a request could be served with ----
 
     def offers(self, request: SlowRequest, mbps: Mbps) -> list[Offer]:
-        """The candidates on which the rest of a request can be carried, best first."""
-        found = []
+        """The candidates on which the rest of a request can be carried, best first; none where nothing is left."""
+        found: list[Offer] = []
+        if mbps == 0:
+            return found
         for candidate in self.reachable(request):
             rest = mbps if candidate.rides else asked(request)
             width = self.width_of_request(candidate, request, rest)
-            starts = self.starts(candidate, width)
+            starts = list(self.starts(candidate, width))
             if starts and (not self.protected or self.backup(candidate, request) is not None):
                 found.append((candidate, width, starts))
         return found
@@ -202,7 +206,7 @@ class SlowOpticalNetwork:
         for candidate in self.reachable(request):
             if not edges & {frozenset(step) for step in pairwise(candidate.nodes)}:
                 width = self.width_of_request(candidate, request, asked(request))
-                for start in self.starts(candidate, width)[:1]:
+                for start in self.starts(candidate, width):
                     return candidate, start, width
         return None
 
@@ -232,19 +236,18 @@ class SlowOpticalNetwork:
         if not reachable:
             return "reach"
         widths = [(c, self.width_of_request(c, request, mbps if c.rides else asked(request))) for c in reachable]
-        if any(self.starts(candidate, width) for candidate, width in widths):
+        if any(True for candidate, width in widths for _ in self.starts(candidate, width)):
             return "protection"
         roomy = any(len(run) >= width for candidate, width in widths for run in self.blocks(candidate))
         return "qot" if roomy else "spectrum"
 
     # ---- serving ----
 
-    def light(self, service: Service, candidate: Candidate, start: int, width: int, mbps: Mbps, fixed: bool) -> None:
-        capacity = mbps if fixed else self.capacity(candidate, width)
-        lightpath = Lightpath(candidate, range(start, start + width), max(capacity, mbps), fixed)
+    def light(self, service: Service, candidate: Candidate, start: int, width: int, mbps: Mbps) -> None:
+        lightpath = Lightpath(candidate, range(start, start + width), max(self.capacity(candidate, width), mbps))
         assert not {slot for link in self.links(candidate) for slot in self.in_use(link)} & set(lightpath.slots)
         assert lightpath.slots.stop <= self.slots
-        self.ever_lit.append(lightpath)
+        self.were_lit.append(lightpath)
         service.legs.append((lightpath, mbps))
 
     def serve(self, request: SlowRequest, decide: Callable[["SlowOpticalNetwork", SlowRequest, Mbps], Choice]) -> str:
@@ -264,6 +267,7 @@ class SlowOpticalNetwork:
         service.legs += plan
         self.counts["served"] += 1
         self.counts["groomed"] += bool(plan)
+        self.counts["lit"] += len(service.legs) - len(plan)
         return verdict
 
     def light_rest(self, service: Service, request: SlowRequest, mbps: Mbps, choice: Choice) -> str:
@@ -272,11 +276,12 @@ class SlowOpticalNetwork:
             candidate, start = choice
             offered = {offer[0]: offer for offer in self.offers(request, mbps)}
             assert start in offered[candidate][2], "the decision can be served"
-            fixed = request.width_slots > 0
             backup = self.backup(candidate, request) if self.protected else None
-            self.light(service, candidate, start, offered[candidate][1], mbps, fixed)
+            self.light(service, candidate, start, offered[candidate][1], mbps)
             if backup is not None:
-                self.light(service, *backup, mbps, fixed)
+                self.light(service, *backup, mbps)
+            for lightpath, _ in service.legs:
+                lightpath.fixed_width = request.width_slots > 0
             return "accepted"
         if self.offers(request, mbps):
             return "spectrum"  # it was not wanted
@@ -297,7 +302,7 @@ class SlowOpticalNetwork:
             if part is None:
                 return
             candidate, start, carried = part
-            self.light(service, candidate, start, self.width(candidate, carried), carried, fixed=False)
+            self.light(service, candidate, start, self.width(candidate, carried), carried)
             left -= carried
 
     def equal_part(
@@ -337,6 +342,7 @@ class SlowOpticalNetwork:
 
     def depart(self, now: float) -> None:
         self.running = [service for service in self.running if service.departure > now]
+        self.were_lit = self.lit()
 
     def fail(self, edges: list[Link]) -> None:
         """Edges fail at one instant."""
@@ -380,7 +386,7 @@ class SlowOpticalNetwork:
             return False
         candidate, start, width = found
         lightpath.candidate, lightpath.slots = candidate, range(start, start + width)
-        lightpath.capacity = used if lightpath.fixed_width else max(used, self.capacity(candidate, width))
+        lightpath.capacity = max(used, self.capacity(candidate, width))
         return True
 
 

@@ -18,9 +18,9 @@ from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.state import LIGHTPATH
 from fusion_rl.domains.optical.transmission import Transmission
 from fusion_rl.errors import ConfigError, TopologyError
-from tests.domains.optical.worlds import many_examples, small_settings
+from tests.domains.optical.worlds import many_examples, slow_fibre, small_settings
 from tests.oracles import slow_qot
-from tests.oracles.slow_qot import Channel, SlowFibre
+from tests.oracles.slow_qot import Channel
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SLOTS, SLOT_GHZ, GUARD_SLOTS = 100, 12.5, 1
@@ -53,18 +53,6 @@ def noise(made: Transmission, channel: tuple[int, int], *others: tuple[int, int]
         row[start : start + width] = number
     table = table_of(others)
     return float(qot.link_noise(made, link, row, table, *channel, qot.NOBODY, qot.NOWHERE, 0))
-
-
-def slow_fibre(config: TransmissionConfig, slot_width_ghz: float) -> SlowFibre:
-    return SlowFibre(
-        longest_span_m=config.span_km * 1e3,
-        loss_db_per_m=config.attenuation_db_per_km / 1e3,
-        dispersion_s_per_m2=config.dispersion_ps_per_nm_km * 1e-12 / (1e-9 * 1e3),
-        gamma_per_w_m=config.nonlinear_coefficient_per_w_km / 1e3,
-        noise_figure_db=config.noise_figure_db,
-        frequency_hz=config.centre_frequency_thz * 1e12,
-        density_w_per_hz=10 ** (config.launch_power_dbm_per_slot / 10) / 1e3 / (slot_width_ghz * 1e9),
-    )
 
 
 def decibels(ratio: float) -> float:

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from fusion_rl.arrays import frozen
 from fusion_rl.config.network import NetworkConfig
 from fusion_rl.config.scenarios import ScenarioConfig
+from fusion_rl.config.transmission import TransmissionConfig
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.domains.optical.pipelines.orchestrator import VERDICT_NAMES, Decisions
 from fusion_rl.domains.optical.requests import Requests
 from fusion_rl.domains.optical.rollout import LaneServer
 from fusion_rl.domains.optical.setting import Setting, prepare
+from tests.oracles.slow_qot import SlowFibre
 from tests.oracles.slow_simulator import Decision, SlowNetwork, SlowRequest
 
 EdgeList = list[tuple[str, str, float]]
@@ -155,6 +157,19 @@ def slow_network(setting: Setting) -> SlowNetwork:
         reach_table=None if formats is None else [(form.bits_per_s_per_hz, form.reach_km) for form in formats],
         candidates=candidates,
         bandwidths=list(zip(setting.classes.gbps.tolist(), setting.classes.slots.tolist(), strict=True)),
+    )
+
+
+def slow_fibre(config: TransmissionConfig, slot_width_ghz: float) -> SlowFibre:
+    """The same fibre in SI units."""
+    return SlowFibre(
+        longest_span_m=config.span_km * 1e3,
+        loss_db_per_m=config.attenuation_db_per_km / 1e3,
+        dispersion_s_per_m2=config.dispersion_ps_per_nm_km * 1e-12 / (1e-9 * 1e3),
+        gamma_per_w_m=config.nonlinear_coefficient_per_w_km / 1e3,
+        noise_figure_db=config.noise_figure_db,
+        frequency_hz=config.centre_frequency_thz * 1e12,
+        density_w_per_hz=10 ** (config.launch_power_dbm_per_slot / 10) / 1e3 / (slot_width_ghz * 1e9),
     )
 
 

@@ -1,0 +1,214 @@
+"""Networks with lightpaths decide as their slow, obvious twins do, and what they hold adds up."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from fusion_rl.arrays import frozen
+from fusion_rl.domains.optical import state as lane_state
+from fusion_rl.domains.optical.pipelines import orchestrator, qot
+from fusion_rl.domains.optical.pipelines.orchestrator import VERDICT_NAMES
+from fusion_rl.domains.optical.requests import Requests
+from fusion_rl.domains.optical.rollout import LaneServer
+from fusion_rl.domains.optical.setting import Setting
+from fusion_rl.domains.optical.state import COUNTERS, DOWN, LIT_NOW, UP, State
+from tests.domains.optical.ruled_worlds import (
+    FAMILIES,
+    FORMATS,
+    HEURISTICS,
+    counters_of,
+    heuristic_of,
+    lightpaths_of,
+    ruled_settings,
+    slow_candidates,
+    slow_lightpaths_of,
+    slow_twin,
+)
+from tests.domains.optical.worlds import few_examples, make_setting, slots_in_use, slow_requests
+from tests.oracles import slow_lightpaths
+from tests.oracles.slow_lightpaths import Choice, Mbps, SlowOpticalNetwork
+from tests.oracles.slow_simulator import SlowRequest
+
+Decision = tuple[str, Choice]
+REQUESTS = 60
+
+
+def fast_decisions(setting: Setting, heuristic: str, requests: Requests) -> tuple[list[Decision], LaneServer]:
+    server = LaneServer(setting.world, heuristic_of(heuristic), setting.typical_erlang)
+    candidates = slow_candidates(setting)
+    rows = zip(*(array.tolist() for array in server.serve(requests)), strict=True)
+    return [(VERDICT_NAMES[v], (candidates[path], start) if start >= 0 else None) for v, path, start in rows], server
+
+
+def slow_decisions(setting: Setting, heuristic: str, requests: Requests) -> tuple[list[Decision], SlowOpticalNetwork]:
+    twin, decisions = slow_twin(setting, requests), []
+    for asked in slow_requests(setting, requests):
+        choices: list[Choice] = []
+
+        def decide(
+            network: SlowOpticalNetwork, request: SlowRequest, left: Mbps, made: list[Choice] = choices
+        ) -> Choice:
+            made.append(slow_lightpaths.HEURISTICS[heuristic](network, request, left))
+            return made[-1]
+
+        decisions.append((twin.serve(asked, decide), choices[-1]))
+    return decisions, twin
+
+
+def assert_agree(setting: Setting, heuristic: str, requests: Requests) -> Counter[str]:
+    """Compare every decision, and the network at the end; returns what was seen, verdicts and counters."""
+    decided, server = fast_decisions(setting, heuristic, requests)
+    expected, twin = slow_decisions(setting, heuristic, requests)
+    assert decided == expected
+    assert lightpaths_of(setting, server.state) == slow_lightpaths_of(twin)
+    edges = [link for edge in twin.lengths_km for link in twin.links_of_edge(edge)]
+    in_use = {link: slots for link in edges if (slots := twin.in_use(link))}
+    found = slots_in_use(setting, server.state)
+    assert {link if twin.directed else (min(link), max(link)): slots for link, slots in found.items()} == in_use
+    counters = counters_of(server.state)
+    assert counters == {name: count for name, count in twin.counts.items() if count}
+    return Counter(verdict for verdict, _ in decided) + Counter(counters)
+
+
+SEEN_EVERYWHERE = {"accepted", "spectrum", "reach", "served", "lit"}
+BY_FAILURES = {"failures", "hit", "restored", "dropped"}
+SEEN = {
+    "grooming": SEEN_EVERYWHERE | BY_FAILURES | {"groomed", "sliced"},
+    "slicing": SEEN_EVERYWHERE | BY_FAILURES | {"sliced"},
+    "protection": SEEN_EVERYWHERE | BY_FAILURES | {"protection", "switched"},
+    "failures": SEEN_EVERYWHERE | BY_FAILURES,
+    "transmission": SEEN_EVERYWHERE | BY_FAILURES | {"qot"},
+    "transmission, grooming, slicing": SEEN_EVERYWHERE | BY_FAILURES | {"qot", "groomed", "sliced"},
+    "transmission, protection": SEEN_EVERYWHERE | BY_FAILURES | {"qot", "protection", "switched"},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_decisions_are_those_of_the_slow_simulator(family: str) -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(deadline=None, derandomize=True, max_examples=40, phases=[Phase.generate])
+    @given(ruled_settings(FAMILIES[family]), st.sampled_from(HEURISTICS), st.integers(0, 10_000))
+    def compare(setting: Setting, heuristic: str, seed: int) -> None:
+        seen.update(assert_agree(setting, heuristic, setting.models[0].stream(seed).take(REQUESTS)))
+
+    compare()
+    print(family, dict(seen))
+    assert set(seen) == SEEN[family], "the worlds are to bring out every verdict and every counter"
+
+
+# ---- what a lane holds adds up ----
+
+
+def assert_adds_up(setting: Setting, state: State) -> None:
+    """Spectrum is what lightpaths take, lightpaths carry what services ride with, and no signal is spoilt."""
+    world, lane = setting.world, lane_state.view(state, 0)
+    lightpaths = lane.lightpaths
+    lit = lightpaths.order[: lightpaths.marks[LIT_NOW]]
+    owner = np.full(lightpaths.owner.shape, -1)
+    for number in lit:
+        row = lightpaths.table[number]
+        links = world.path_links[world.link_first[row["path"]] : world.link_first[row["path"] + 1]]
+        band = slice(row["start"], row["start"] + row["width"])
+        assert (owner[links, band] == -1).all(), "no slot serves two"
+        owner[links, band] = number
+    assert (lightpaths.owner == owner).all()
+    failed = lightpaths.failed == DOWN
+    assert set(lightpaths.failed.tolist()) <= {UP, DOWN}
+    assert (lane_state.occupancy(state, world) == ((owner >= 0) | failed[:, None])).all()
+    services = lane.departing[: lane.live[0]]
+    legs = [leg for service in services for leg in lightpaths.leg[service, : lightpaths.legs[service]]]
+    for number in lit:
+        row, riding = lightpaths.table[number], [leg["mbps"] for leg in legs if leg["lightpath"] == number]
+        assert (row["riders"], row["used"]) == (len(riding), sum(riding))
+        assert 0 < row["used"] <= row["capacity"]
+        if setting.network.transmission is not None and setting.network.transmission.check_running:
+            noise = qot.noise_when_lit(world, lane, number)
+            assert noise <= world.transmission.most_noise[row["path"]] * (1 + 1e-12)
+    assert {leg["lightpath"] for leg in legs} == set(lit.tolist())
+    assert sorted(lightpaths.order.tolist()) == list(range(lightpaths.order.size))
+    counted = dict(zip(COUNTERS, lightpaths.counters.tolist(), strict=True))
+    assert counted["hit"] == counted["switched"] + counted["restored"] + counted["dropped"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_a_lane_holds_adds_up_until_nothing_is_lit(family: str) -> None:
+    @few_examples
+    @given(ruled_settings(FAMILIES[family]), st.sampled_from(HEURISTICS), st.integers(0, 1000))
+    def check(setting: Setting, heuristic: str, seed: int) -> None:
+        server = LaneServer(setting.world, heuristic_of(heuristic), setting.typical_erlang)
+        stream = setting.models[0].stream(seed)
+        for _ in range(8):
+            server.serve(stream.take(10))
+            assert_adds_up(setting, server.state)
+        lane = lane_state.view(server.state, 0)
+        orchestrator.handle_release(setting.world, lane, np.inf)
+        assert lane.live[0] == lane.lightpaths.marks[LIT_NOW] == 0
+        assert (lane.lightpaths.owner == -1).all()
+
+    check()
+
+
+def served(setting: Setting, heuristic: str, seed: int, *chunks: int, capacity: int | None = None) -> tuple[Any, ...]:
+    """Decisions and the network at the end of requests that are served in chunks, looked at in between."""
+    server = LaneServer(setting.world, heuristic_of(heuristic), setting.typical_erlang)
+    if capacity is not None:
+        server.state = lane_state.empty(setting.world, 1, capacity)
+    stream = setting.models[0].stream(seed)
+    decisions: list[tuple[int, ...]] = []
+    for count in chunks:
+        asked = stream.take(count)
+        server.look(asked)
+        decisions += zip(*(array.tolist() for array in server.serve(asked)), strict=True)
+    occupancy = lane_state.occupancy(server.state, setting.world).tolist()
+    return decisions, occupancy, lightpaths_of(setting, server.state), counters_of(server.state)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_neither_chunks_nor_growth_nor_repetition_change_what_is_done(family: str) -> None:
+    @few_examples
+    @given(ruled_settings(FAMILIES[family]), st.sampled_from(HEURISTICS), st.integers(0, 1000))
+    def compare(setting: Setting, heuristic: str, seed: int) -> None:
+        expected = served(setting, heuristic, seed, 80)
+        assert served(setting, heuristic, seed, 80) == expected
+        assert served(setting, heuristic, seed, 1, 30, 49) == expected
+        assert served(setting, heuristic, seed, 80, capacity=1) == expected
+
+    compare()
+
+
+def test_services_that_outlive_those_they_lit_for_have_room() -> None:
+    """With three parts a request may end up alone on three lightpaths: there is room for so many."""
+    setting = make_setting(
+        [("a", "b", 100.0)],
+        network={
+            "slots": 100,
+            "reach_table": [FORMATS["long"]],
+            "k_paths": 1,
+            "grooming": {"max_parts": 3},
+        },
+        scenario={
+            "load_erlang": 20.0,
+            "bandwidth": {"kind": "weighted", "values_gbps": [7.0, 30.0], "weights": [1, 1]},
+        },
+    )
+    count = 24
+    small = np.arange(count) % 3 != 2  # two that light a lightpath each and leave soon; one that rides on both
+    requests = Requests(
+        arrival=frozen(np.arange(count, dtype=np.float64)),
+        holding=frozen(np.where(small, 2.5, 1000.0)),
+        pair=frozen(np.zeros(count, np.int32)),
+        bandwidth_class=frozen(np.where(small, 0, 1).astype(np.int32)),
+        key=1,
+        number=0,
+    )
+    server = LaneServer(setting.world, heuristic_of("ksp-ff"), 1.0)
+    server.state = lane_state.empty(setting.world, 1, 1)
+    server.serve(requests)
+    assert_adds_up(setting, server.state)
+    lane = lane_state.view(server.state, 0)
+    assert lane.lightpaths.marks[LIT_NOW] > lane.live[0]
