@@ -95,9 +95,11 @@ class NetworkConfig(Settings):
         if self.format_choice == "by-snr" and self.transmission is None:
             raise ValueError("format_choice (by-snr) needs the links' physics: give transmission")
         if self.transmission is not None:
-            without = [form for form in self.reach_table or () if form.required_snr_db is None]
-            if without or self.reach_table is None:
-                missing = ", ".join(f"{form.bits_per_s_per_hz:g} bits/s/Hz" for form in without) or "no format is given"
+            if self.reach_table is None:
+                raise ValueError("transmission is given, so it needs formats with required_snr_db: reach_table is null")
+            without = [form for form in self.reach_table if form.required_snr_db is None]
+            if without:
+                missing = ", ".join(f"{form.bits_per_s_per_hz:g} bits/s/Hz" for form in without)
                 raise ValueError(f"transmission is given, so every format needs required_snr_db: missing for {missing}")
         by_action = self.grooming is not None and self.grooming.preference == "by-action"
         if by_action and self.format_choice != "by-action":
