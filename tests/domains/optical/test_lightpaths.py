@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fusion_rl.arrays import frozen
 from fusion_rl.domains.optical import state as lane_state
+from fusion_rl.domains.optical.metrics import Gauge
 from fusion_rl.domains.optical.pipelines import orchestrator, qot
 from fusion_rl.domains.optical.pipelines.orchestrator import VERDICT_NAMES
 from fusion_rl.domains.optical.requests import Requests
@@ -162,7 +163,7 @@ def served(setting: Setting, heuristic: str, seed: int, *chunks: int, capacity: 
     decisions: list[tuple[int, ...]] = []
     for count in chunks:
         asked = stream.take(count)
-        server.look(asked)
+        server.look(asked, Gauge(setting.world.link_length_km.size))
         decisions += zip(*(array.tolist() for array in server.serve(asked)), strict=True)
     occupancy = lane_state.occupancy(server.state, setting.world).tolist()
     return decisions, occupancy, lightpaths_of(setting, server.state), counters_of(server.state)

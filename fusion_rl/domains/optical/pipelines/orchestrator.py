@@ -95,7 +95,7 @@ def release_with_rules(world: World, lane: Lane, now: float) -> None:
         event = np.inf
         if lightpaths.marks[NEXT_EVENT] < lightpaths.marks[LAST_EVENT]:
             event = lightpaths.events[lightpaths.marks[NEXT_EVENT]]["time"]
-        if min(departure, event) > now:
+        if min(departure, event) > now or min(departure, event) == np.inf:  # `now` may be the end of time
             return
         if departure <= event:
             service = wide(calendar.pop(lane, lane.live[0]))
