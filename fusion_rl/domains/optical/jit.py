@@ -26,7 +26,7 @@ from numba.core import config as numba_config
 F = TypeVar("F", bound=Callable[..., Any])
 wide: Callable[[Any], int] = np.int64  # type: ignore[assignment]  # kernels that are not inlined are compiled once if their numbers are of one type
 
-_OPTIONS: Any = {"nogil": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS: Any = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
 
 
 def _sources_digest() -> str:
@@ -48,20 +48,22 @@ def kernel(function: F) -> F: ...
 
 
 @overload
-def kernel(*, inline: bool) -> Callable[[F], F]: ...
+def kernel(*, inline: bool = True, inner: bool = False) -> Callable[[F], F]: ...
 
 
-def kernel(function: F | None = None, *, inline: bool = True) -> F | Callable[[F], F]:
+def kernel(function: F | None = None, *, inline: bool = True, inner: bool = False) -> F | Callable[[F], F]:
     """Compile a function of arrays and numbers to machine code, cached on disk, free of the GIL.
 
     Kernels pass tuples of some twenty arrays to each other and allocate nothing. Inlining them spares pushing
     those tuples at each call, and leaving Numba's reference counting out (`_nrt`) spares two atomic
     operations for each array and call: together ten times the speed. The caller holds the arrays meanwhile.
     `inline=False` is for long kernels that few requests need: compiling them into every caller takes minutes.
+    `inner=True` is for kernels that only kernels call: the code that takes those tuples out of Python objects, which
+    takes about as long to compile as a kernel, is left out.
     """
     if function is None:
-        return partial(_compiled, inline=inline)
-    return _compiled(function, inline)
+        return partial(_compiled, inline=inline, inner=inner)
+    return _compiled(function, inline, inner)
 
 
 def handing(outer: F, *handed: Any) -> F:
@@ -80,10 +82,23 @@ def _is_ours(function: Callable[..., Any]) -> bool:
     return function.__module__.startswith("fusion_rl.")
 
 
-def _compiled(function: F, inline: bool) -> F:
+def _compiled(function: F, inline: bool, inner: bool) -> F:
     ours = _is_ours(function)
-    compiled: Any = numba.njit(cache=ours, forceinline=inline, **_OPTIONS)(function)
+    options: Any = {"cache": ours, "forceinline": inline, "no_cpython_wrapper": inner}
+    compiled: Any = numba.njit(**options, **_OPTIONS)(function)
     # `_set_uuid` is absent under NUMBA_DISABLE_JIT=1, where the function comes back as it was.
     if ours and hasattr(compiled, "_set_uuid"):
         compiled._set_uuid(f"{function.__module__}.{function.__qualname__}")
+    if inner and hasattr(compiled, "_set_uuid"):
+        _keep_python_out(compiled, function.__name__)
     return compiled  # type: ignore[no-any-return]
+
+
+def _keep_python_out(compiled: Any, name: str) -> None:
+    """Make calling an inner kernel from Python an error; without its entry code it would crash the process."""
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise TypeError(f"{name} is an inner kernel: kernels alone can call it, or Python as {name}.py_func")
+
+    compiled._compile_for_args = refuse
+    compiled._insert = lambda *args, **kwargs: None  # so that no call finds compiled code and all come here

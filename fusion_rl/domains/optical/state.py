@@ -107,7 +107,7 @@ def lane_of(state: State, b: int) -> Lane:
     )
 
 
-@kernel
+@kernel(inner=True)
 def lightpaths_of(lightpaths: Lightpaths | None, b: int) -> Lightpaths | None:
     """A view of the lightpaths of lane b."""
     if lightpaths is None:

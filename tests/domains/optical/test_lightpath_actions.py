@@ -82,8 +82,14 @@ def verdict_of_each_action(stepped: OpticalSimulator, action: str) -> tuple[list
     return verdicts, meant
 
 
+# What steps each codec is compiled for itself, which takes longest; the one that names formats stands for all.
+OFTEN = ("path-modulation",)
+
+
 @pytest.mark.parametrize("worlds", WORLDS)
-@pytest.mark.parametrize("action", CODECS)
+@pytest.mark.parametrize(
+    "action", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in CODECS]
+)
 def test_an_action_that_is_allowed_is_served_and_one_that_is_not_never(action: str, worlds: str) -> None:
     allowed, refused = 0, 0
 

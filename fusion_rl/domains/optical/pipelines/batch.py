@@ -52,7 +52,7 @@ class View(NamedTuple):
     mask: Bools  # [B, A] actions that can be served
 
 
-@kernel
+@kernel(inner=True)
 def requests_of(window: Window, b: int) -> Requests:
     """The requests at hand of lane b."""
     return Requests(
@@ -66,7 +66,7 @@ def requests_of(window: Window, b: int) -> Requests:
     )
 
 
-@kernel
+@kernel(inner=True)
 def look_at_lane(
     world: World, lane: Lane, window: Window, mask: Any, parameter: int, write: Any, view: View, b: int
 ) -> None:
@@ -97,7 +97,7 @@ def look(
         look_at_lane(world, lane_of(state, lanes[i]), window, mask, parameter, write, view, lanes[i])
 
 
-@kernel
+@kernel(inner=True)
 def tell_lightpaths(lightpaths: Lightpaths | None, outcome: Outcome, b: int) -> None:
     """What was lit and ridden on for the request of lane b."""
     if lightpaths is None:

@@ -20,7 +20,7 @@ def slots_needed(world: World, lane: Lane, request: Request, path: int) -> int:
     return _slots_needed(world.rules, world, lane, request, path)
 
 
-@kernel
+@kernel(inner=True)
 def _slots_needed(rules: Rules | None, world: World, lane: Lane, request: Request, path: int) -> int:
     width = wide(world.path_width[path, request.bandwidth_class])
     if rules is None:
@@ -32,13 +32,13 @@ def _slots_needed(rules: Rules | None, world: World, lane: Lane, request: Reques
     return slots_unprotected(world, request, path)
 
 
-@kernel
+@kernel(inner=True)
 def slots_unprotected(world: World, request: Request, path: int) -> int:
     """The same for a request that does not ride whole, whether there is a backup or not."""
     return _slots_unprotected(world.rules, world, request, path)
 
 
-@kernel
+@kernel(inner=True)
 def _slots_unprotected(rules: Rules | None, world: World, request: Request, path: int) -> int:
     width = wide(world.path_width[path, request.bandwidth_class])
     if rules is None:
@@ -50,20 +50,20 @@ def _slots_unprotected(rules: Rules | None, world: World, request: Request, path
     return width
 
 
-@kernel
+@kernel(inner=True)
 def as_decided(world: World, request: Request, path: int) -> Request:
     """A request as a candidate is to carry it: all of it, where the candidate says not to ride first."""
     return _as_decided(world.rules, request, path)
 
 
-@kernel
+@kernel(inner=True)
 def _as_decided(rules: Rules | None, request: Request, path: int) -> Request:
     if rules is None or path == spectrum.NOWHERE or rules.path_grooms[path]:
         return request
     return with_mbps(request, rules.class_mbps[request.bandwidth_class])
 
 
-@kernel
+@kernel(inner=True)
 def can_serve(world: World, lane: Lane, request: Request, path: int, width: int) -> bool:
     """Whether a decision for a candidate, on which the request takes `width` slots, serves it."""
     if rides_whole(request):
@@ -71,13 +71,13 @@ def can_serve(world: World, lane: Lane, request: Request, path: int, width: int)
     return width > 0 and spectrum.first_fit(world, lane, path, width) != spectrum.NOWHERE
 
 
-@kernel
+@kernel(inner=True)
 def slots_for(world: World, path: int, mbps: int) -> int:
     """Slots that a bit rate takes on a candidate within reach, guard slots included."""
     return math.ceil(mbps / world.rules.slot_mbps[path] - 1e-9) + world.rules.guard_slots
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def backup_of(world: World, lane: Lane, request: Request, path: int) -> tuple[int, int]:
     """The first candidate with room that shares no edge with a path, and its lowest start; NOWHERE if none."""
     first = world.path_first[request.pair]
@@ -111,7 +111,7 @@ def on_route(world: World, lane: Lane, request: Request, rank: int) -> tuple[int
     return _of_formats(world, lane, request, path)
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def _of_formats(world: World, lane: Lane, request: Request, first: int) -> tuple[int, int]:
     best, best_width = first, 0
     for path in range(first, first + world.formats):

@@ -11,7 +11,7 @@ from fusion_rl.domains.optical.state import LIT_NOW, Lane
 from fusion_rl.domains.optical.world import World
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def plan(world: World, lane: Lane, request: Request) -> int:
     """Leave the parts in lane.lightpaths.plan; returns how many there are.
 
@@ -40,7 +40,7 @@ def plan(world: World, lane: Lane, request: Request) -> int:
     return count - 1 if left > 0 and count == rules.parts else count
 
 
-@kernel
+@kernel(inner=True)
 def left_over(world: World, lane: Lane, request: Request, parts: int) -> int:
     """Mb/s that the first parts of the plan do not carry."""
     left = world.rules.class_mbps[request.bandwidth_class]
@@ -49,14 +49,14 @@ def left_over(world: World, lane: Lane, request: Request, parts: int) -> int:
     return int(left)
 
 
-@kernel
+@kernel(inner=True)
 def spare_mbps(lane: Lane, number: int) -> int:
     """What a lightpath could carry beside what it carries."""
     lightpath = lane.lightpaths.table[number]
     return int(lightpath["capacity"] - lightpath["used"])
 
 
-@kernel
+@kernel(inner=True)
 def tightest(world: World, lane: Lane, pair: int, mbps: int) -> int:
     """The lightpath of a pair that is left with the least after taking so many Mb/s; -1 if none has room."""
     best, least, born = wide(-1), 0, 0
@@ -71,7 +71,7 @@ def tightest(world: World, lane: Lane, pair: int, mbps: int) -> int:
     return best
 
 
-@kernel
+@kernel(inner=True)
 def roomiest(world: World, lane: Lane, pair: int, parts: int) -> int:
     """The lightpath of a pair with the most to spare that is not among the first parts of the plan; -1 if none."""
     best, most, born = wide(-1), 0, 0
@@ -86,7 +86,7 @@ def roomiest(world: World, lane: Lane, pair: int, parts: int) -> int:
     return best
 
 
-@kernel
+@kernel(inner=True)
 def is_planned(lane: Lane, number: int, parts: int) -> bool:
     """Whether a lightpath is among the first parts of the plan."""
     found = False

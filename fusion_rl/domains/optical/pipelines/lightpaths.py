@@ -14,13 +14,13 @@ SERVED, GROOMED, SLICED, LIT, FAILURES, HIT, SWITCHED, RESTORED, DROPPED = range
 REPORT_GROOMED, REPORT_LIT, REPORT_SLOT_HOPS, REPORT_INVERSE_SNR = range(4)
 
 
-@kernel
+@kernel(inner=True)
 def capacity_mbps(world: World, path: int, width: int) -> int:
     """What a lightpath of so many slots carries on a candidate path."""
     return int((width - world.rules.guard_slots) * world.rules.slot_mbps[path] + 1e-6)
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def occupy(world: World, lane: Lane, number: int) -> None:
     """Take a lightpath's slots on its links."""
     lightpath = lane.lightpaths.table[number]
@@ -32,7 +32,7 @@ def occupy(world: World, lane: Lane, number: int) -> None:
         lane.lightpaths.owner[link, start:end] = number
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def vacate(world: World, lane: Lane, number: int) -> None:
     """Free a lightpath's slots on its links; those of a link that is down stay out of use."""
     lightpath = lane.lightpaths.table[number]
@@ -45,7 +45,7 @@ def vacate(world: World, lane: Lane, number: int) -> None:
         lane.lightpaths.owner[link, start:end] = -1
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def light(
     world: World, lane: Lane, request: Request, service: int, path: int, start: int, width: int, mbps: int
 ) -> None:
@@ -70,7 +70,7 @@ def light(
     lightpaths.report[REPORT_SLOT_HOPS] += width * world.path_hops[path]
 
 
-@kernel
+@kernel(inner=True)
 def worst_noise(world: World, lane: Lane, service: int) -> float:
     """The most noise that a lightpath of a service has; 0 where the network does not model transmission."""
     worst = 0.0
@@ -79,7 +79,7 @@ def worst_noise(world: World, lane: Lane, service: int) -> float:
     return worst
 
 
-@kernel
+@kernel(inner=True)
 def ride(lane: Lane, service: int, number: int, mbps: int) -> None:
     """Add a leg to a service."""
     lightpaths = lane.lightpaths
@@ -92,7 +92,7 @@ def ride(lane: Lane, service: int, number: int, mbps: int) -> None:
     lightpath["riders"] += 1
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def leave(world: World, lane: Lane, service: int) -> None:
     """Take a service off all its lightpaths; those that nothing rides on any more go dark."""
     lightpaths = lane.lightpaths
@@ -107,7 +107,7 @@ def leave(world: World, lane: Lane, service: int) -> None:
     lightpaths.legs[service] = 0
 
 
-@kernel
+@kernel(inner=True)
 def forget(lane: Lane, number: int) -> None:
     """Take a lightpath out of the list of those that are lit."""
     lightpaths = lane.lightpaths
@@ -121,7 +121,7 @@ def forget(lane: Lane, number: int) -> None:
     lightpaths.table[number]["place"] = end
 
 
-@kernel
+@kernel(inner=True)
 def has_link(world: World, lane: Lane, number: int, condition: int) -> bool:
     """Whether a link of a lightpath is DOWN, or FAILING."""
     path = lane.lightpaths.table[number]["path"]

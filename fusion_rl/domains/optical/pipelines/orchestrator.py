@@ -53,7 +53,7 @@ def room_for(requests: int) -> Decisions:
     return Decisions(np.zeros(requests, np.uint8), np.zeros(requests, np.int32), np.zeros(requests, np.int32))
 
 
-@kernel
+@kernel(inner=True)
 def within_reach(world: World, request: Request) -> bool:
     """Whether some format reaches over some candidate path of the request."""
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
@@ -68,7 +68,7 @@ def handle_release(world: World, lane: Lane, now: float) -> None:
     _release(world.rules, world, lane, now)
 
 
-@kernel
+@kernel(inner=True)
 def _release(rules: Rules | None, world: World, lane: Lane, now: float) -> None:
     if rules is not None:
         release_with_rules(world, lane, now)
@@ -86,7 +86,7 @@ def _release(rules: Rules | None, world: World, lane: Lane, now: float) -> None:
     lane.live[0] = live
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def release_with_rules(world: World, lane: Lane, now: float) -> None:
     """Departures and failures up to `now` in order of time; at one instant departures come first."""
     lightpaths = lane.lightpaths
@@ -112,7 +112,7 @@ def after_grooming(world: World, lane: Lane, request: Request) -> Request:
     return _after_grooming(world.rules, world, lane, request)
 
 
-@kernel
+@kernel(inner=True)
 def _after_grooming(rules: Rules | None, world: World, lane: Lane, request: Request) -> Request:
     if rules is None:
         return request
@@ -125,7 +125,7 @@ def needs_no_decision(world: World, request: Request) -> bool:
     return _needs_no_decision(world.rules, request)
 
 
-@kernel
+@kernel(inner=True)
 def _needs_no_decision(rules: Rules | None, request: Request) -> bool:
     if rules is None:
         return False
@@ -142,7 +142,7 @@ def handle_arrival(world: World, lane: Lane, request: Request, path: int, start:
     return _arrive(world.rules, world, lane, request, path, start)
 
 
-@kernel
+@kernel(inner=True)
 def _arrive(rules: Rules | None, world: World, lane: Lane, request: Request, path: int, start: int) -> int:
     if rules is not None:
         return arrive_with_rules(world, lane, request, wide(path), wide(start))
@@ -160,7 +160,7 @@ def _arrive(rules: Rules | None, world: World, lane: Lane, request: Request, pat
     return ACCEPTED
 
 
-@kernel
+@kernel(inner=True)
 def is_legal(world: World, lane: Lane, request: Request, path: int, start: int) -> bool:
     """Whether a decision is for a candidate path of the request and for slots that it can use there."""
     if not world.path_first[request.pair] <= path < world.path_first[request.pair + 1]:
@@ -169,7 +169,7 @@ def is_legal(world: World, lane: Lane, request: Request, path: int, start: int) 
     return width > 0 and spectrum.is_free(world, lane, path, start, width) and arrives(world, lane, path, start, width)
 
 
-@kernel
+@kernel(inner=True)
 def begin(lane: Lane, request: Request) -> int:
     """Put a request's departure into the calendar; returns the number of its service."""
     live = lane.live[0]
@@ -179,7 +179,7 @@ def begin(lane: Lane, request: Request) -> int:
     return int(service)
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def arrive_with_rules(world: World, lane: Lane, request: Request, path: int, start: int) -> int:
     """`handle_arrival` where the network has rules."""
     lightpaths = lane.lightpaths
@@ -216,7 +216,7 @@ def arrive_with_rules(world: World, lane: Lane, request: Request, path: int, sta
     return ACCEPTED
 
 
-@kernel
+@kernel(inner=True)
 def light_whole(world: World, lane: Lane, request: Request, service: int, path: int, start: int, mbps: int) -> None:
     """Light what a decision asks for, and its backup where the network protects."""
     width = slots_needed(world, lane, request, path)
@@ -229,7 +229,7 @@ def light_whole(world: World, lane: Lane, request: Request, service: int, path: 
         light(world, lane, request, service, backup, backup_start, width, mbps)
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def why_blocked(world: World, lane: Lane, request: Request) -> int:
     """Why a request fits on no candidate whole; ACCEPTED if it does fit on one."""
     reason = BLOCKED_NO_REACH

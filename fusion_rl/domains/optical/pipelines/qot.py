@@ -26,14 +26,14 @@ def arrives(world: World, lane: Lane, path: int, start: int, width: int) -> bool
     return _arrives(world.transmission, world, lane, path, start, width)
 
 
-@kernel
+@kernel(inner=True)
 def _arrives(transmission: Transmission | None, world: World, lane: Lane, path: int, start: int, width: int) -> bool:
     if transmission is None:
         return True
     return arrives_as_it_must(world, lane, path, wide(start), wide(width))
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def arrives_as_it_must(world: World, lane: Lane, path: int, start: int, width: int) -> bool:
     """`arrives` where the network models transmission."""
     transmission, owner, table = world.transmission, lane.lightpaths.owner, lane.lightpaths.table
@@ -70,7 +70,7 @@ def arrives_as_it_must(world: World, lane: Lane, path: int, start: int, width: i
     return True
 
 
-@kernel
+@kernel(inner=True)
 def met_before(world: World, owner: Ints, first: int, hop: int, number: int, slot: int) -> bool:
     """Whether a lightpath has a slot on a link of hops first..hop-1 too."""
     found = False
@@ -85,7 +85,7 @@ def noise_when_lit(world: World, lane: Lane, number: int) -> float:
     return _noise_when_lit(world.transmission, world, lane, number)
 
 
-@kernel
+@kernel(inner=True)
 def _noise_when_lit(transmission: Transmission | None, world: World, lane: Lane, number: int) -> float:
     if transmission is None:
         return 0.0

@@ -24,7 +24,7 @@ from fusion_rl.domains.optical.state import DOWN, FAILING, LAST_EVENT, NEXT_EVEN
 from fusion_rl.domains.optical.world import World
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def handle_events(world: World, lane: Lane) -> None:
     """Let the next failures and repairs happen: all of one instant, so that nothing is moved to what fails with it."""
     lightpaths = lane.lightpaths
@@ -46,7 +46,7 @@ def handle_events(world: World, lane: Lane) -> None:
                 see_to_lightpaths(world, lane, link)
 
 
-@kernel
+@kernel(inner=True)
 def repair(world: World, lane: Lane, link: int) -> None:
     """Give a link back, less what protected services have kept on it."""
     lane.lightpaths.failed[link] = UP
@@ -57,7 +57,7 @@ def repair(world: World, lane: Lane, link: int) -> None:
             bitmap.add_range(lane.occupied[link], slot, slot + 1)
 
 
-@kernel
+@kernel(inner=True)
 def take_down(world: World, lane: Lane, link: int) -> None:
     """Take a link out of use."""
     lane.lightpaths.failed[link] = FAILING
@@ -65,7 +65,7 @@ def take_down(world: World, lane: Lane, link: int) -> None:
         lane.occupied[link, word] = bitmap.ALL
 
 
-@kernel
+@kernel(inner=True)
 def see_to_lightpaths(world: World, lane: Lane, link: int) -> None:
     """Switch, move or drop what runs over a link that is failing."""
     lightpaths = lane.lightpaths
@@ -87,7 +87,7 @@ def see_to_lightpaths(world: World, lane: Lane, link: int) -> None:
     lightpaths.failed[link] = DOWN
 
 
-@kernel
+@kernel(inner=True)
 def other_leg_is_up(world: World, lane: Lane, number: int) -> bool:
     """Whether the protected service on a lightpath has another one that is up."""
     lightpaths = lane.lightpaths
@@ -99,7 +99,7 @@ def other_leg_is_up(world: World, lane: Lane, number: int) -> bool:
     return found
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def move_or_drop(world: World, lane: Lane, number: int) -> None:
     """Restore a lightpath elsewhere, or drop the services that ride on it."""
     lightpaths = lane.lightpaths
@@ -113,7 +113,7 @@ def move_or_drop(world: World, lane: Lane, number: int) -> None:
         lightpaths.counters[DROPPED] += 1
 
 
-@kernel
+@kernel(inner=True)
 def move(world: World, lane: Lane, number: int) -> bool:
     """Light a lightpath that holds no slots again, on the first candidate path with room for what it carries."""
     rules, lightpath = world.rules, lane.lightpaths.table[number]
@@ -132,7 +132,7 @@ def move(world: World, lane: Lane, number: int) -> bool:
     return False
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def rider_of(lane: Lane, number: int) -> int:
     """A running service that rides on a lightpath."""
     lightpaths = lane.lightpaths

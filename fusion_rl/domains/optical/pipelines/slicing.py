@@ -20,7 +20,7 @@ from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def split(world: World, lane: Lane, request: Request, service: int, mbps: int) -> bool:
     """Light lightpaths for so many Mb/s of a service without legs; False, and nothing lit, if they do not fit."""
     if world.rules.greedy:
@@ -35,7 +35,7 @@ def split(world: World, lane: Lane, request: Request, service: int, mbps: int) -
     return False
 
 
-@kernel
+@kernel(inner=True)
 def take_back(world: World, lane: Lane, service: int) -> None:
     """Undo what was lit for a service, as if it had never been."""
     lightpaths = lane.lightpaths
@@ -44,7 +44,7 @@ def take_back(world: World, lane: Lane, service: int) -> None:
     leave(world, lane, service)
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def split_equally(world: World, lane: Lane, request: Request, service: int, mbps: int, segments: int) -> bool:
     """Light parts of one size, each on the first candidate path with room, until one finds none."""
     part = -(-mbps // segments)
@@ -65,7 +65,7 @@ def split_equally(world: World, lane: Lane, request: Request, service: int, mbps
     return True
 
 
-@kernel(inline=False)
+@kernel(inline=False, inner=True)
 def split_greedily(world: World, lane: Lane, request: Request, service: int, mbps: int) -> bool:
     """Light the largest parts that there is room for, one after the other."""
     left = mbps
@@ -86,7 +86,7 @@ def split_greedily(world: World, lane: Lane, request: Request, service: int, mbp
     return False
 
 
-@kernel
+@kernel(inner=True)
 def largest_part(world: World, lane: Lane, path: int, mbps: int) -> tuple[int, int]:
     """Where on a path the most of `mbps` can be carried, and how much: (start, Mb/s); (NOWHERE, 0) if nothing."""
     spectrum.find_free(world, lane, path)

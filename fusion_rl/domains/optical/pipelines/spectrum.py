@@ -53,7 +53,7 @@ def first_fit(world: World, lane: Lane, path: int, width: int) -> int:
     return NOWHERE
 
 
-@kernel
+@kernel(inner=True)
 def has_room(world: World, lane: Lane, path: int, width: int) -> bool:
     """Whether a block of `width` slots is free on a path, whatever becomes of a signal there."""
     find_free(world, lane, path)
