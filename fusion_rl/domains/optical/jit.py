@@ -63,8 +63,8 @@ def kernel(function: F | None = None, *, inline: bool = True, inner: bool = Fals
 
 def _compiled(function: F, inline: bool, inner: bool) -> F:
     options: Any = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": inline, "_nrt": False}
-    entries = {"no_cfunc_wrapper": True, "no_cpython_wrapper": inner}
-    compiled: Any = numba.njit(**options, **entries)(function)
+    options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": inner}
+    compiled: Any = numba.njit(**options)(function)
     if hasattr(compiled, "_set_uuid"):  # absent under NUMBA_DISABLE_JIT=1, where the function comes back as it was
         compiled._set_uuid(f"{function.__module__}.{function.__qualname__}")
         if inner:

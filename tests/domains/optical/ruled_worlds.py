@@ -99,16 +99,16 @@ def ruled_settings(draw: st.DrawFn, options: Mapping[str, Options], most_slots: 
         }
     in_gbps = network["slicing"] or network.get("grooming")
     load_erlang = slots * draw(st.sampled_from([0.1, 0.3] if protected else [0.2, 0.5, 1.0]))
-    failures = given_options.get("failures")
+    failures = random_failures(given_options.get("failures"))
+    if given_options.get("failures") == "scheduled":
+        failures = draw(schedules(edges, 3 if protected else 1))
     return make_setting(
         edges,
         network=network,
         scenario={
             "load_erlang": load_erlang,
             "bandwidth": draw(rates() if in_gbps else st.one_of(rates(), widths())),
-            "failures": draw(schedules(edges, 3 if protected else 1))
-            if failures == "scheduled"
-            else random_failures(failures),
+            "failures": failures,
         },
     )
 

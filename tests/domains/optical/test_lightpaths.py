@@ -34,7 +34,7 @@ from tests.domains.optical.ruled_worlds import (
     slow_twin,
 )
 from tests.domains.optical.worlds import few_examples, make_setting, slots_in_use, slow_requests
-from tests.oracles import slow_lightpaths
+from tests.oracles import slow_choices
 from tests.oracles.slow_lightpaths import Choice, Mbps, SlowOpticalNetwork
 from tests.oracles.slow_simulator import SlowRequest
 
@@ -57,7 +57,7 @@ def slow_decisions(setting: Setting, heuristic: str, requests: Requests) -> tupl
         def decide(
             network: SlowOpticalNetwork, request: SlowRequest, left: Mbps, made: list[Choice] = choices
         ) -> Choice:
-            made.append(slow_lightpaths.HEURISTICS[heuristic](network, request, left))
+            made.append(slow_choices.HEURISTICS[heuristic](network, request, left))
             return made[-1]
 
         decisions.append((twin.serve(asked, decide), choices[-1]))
