@@ -12,7 +12,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from tests.oracles.slow_qot import Channel, SlowFibre, link_inverse_snr
-from tests.oracles.slow_simulator import Link, NodePath, SlowRequest, looks_random
+from tests.oracles.slow_simulator import Link, NodePath, SlowRequest
 
 Mbps = int
 Offer = tuple["Candidate", int, list[int]]  # a candidate, the slots that a request takes there, where they can start
@@ -392,45 +392,3 @@ class SlowOpticalNetwork:
 
 def asked(request: SlowRequest) -> Mbps:
     return max(1, round(request.gbps * 1000))
-
-
-# ---- heuristics: what is left of a request is 0 where it rides whole, and then there is nothing to decide ----
-
-
-def ksp_ff(network: SlowOpticalNetwork, request: SlowRequest, left: Mbps) -> Choice:
-    return next(((c, starts[0]) for c, _, starts in network.offers(request, left)), None)
-
-
-def ff_ksp(network: SlowOpticalNetwork, request: SlowRequest, left: Mbps) -> Choice:
-    offers = [(c, starts[0]) for c, _, starts in network.offers(request, left)]
-    return min(offers, key=lambda offer: offer[1], default=None)
-
-
-def ksp_bf(network: SlowOpticalNetwork, request: SlowRequest, left: Mbps) -> Choice:
-    for candidate, width, starts in network.offers(request, left):
-        runs = [run for run in network.blocks(candidate) if len(run) >= width and run[0] in starts]
-        if runs:
-            return candidate, min(runs, key=len)[0]
-    return None
-
-
-def last_fit(network: SlowOpticalNetwork, request: SlowRequest, left: Mbps) -> Choice:
-    return next(((c, starts[-1]) for c, _, starts in network.offers(request, left)), None)
-
-
-def random_path(network: SlowOpticalNetwork, request: SlowRequest, left: Mbps) -> Choice:
-    """The n-th candidate with room replaces the one before it with probability 1/n."""
-    chosen = None
-    for n, (candidate, _, starts) in enumerate(network.offers(request, left), start=1):
-        if looks_random(request.key, request.number * 64 + n + 1) * n < 1:
-            chosen = (candidate, starts[0])
-    return chosen
-
-
-HEURISTICS: dict[str, Callable[[SlowOpticalNetwork, SlowRequest, Mbps], Choice]] = {
-    "ksp-ff": ksp_ff,
-    "ff-ksp": ff_ksp,
-    "ksp-bf": ksp_bf,
-    "last-fit": last_fit,
-    "random": random_path,
-}

@@ -83,7 +83,7 @@ def ruled_settings(draw: st.DrawFn, options: Mapping[str, Options], most_slots: 
         "reach_table": [FORMATS[name] for name in formats],
         "k_paths": draw(st.integers(3 if protected else 1, 4)),
         "path_order": draw(st.sampled_from(["km", "hops", "hops-per-se"])),
-        "restoration": draw(st.sampled_from(["candidate-paths", "candidate-paths", "none"])),
+        "restoration": draw(st.sampled_from(["candidate-paths"] * 3 + ["none"])),
         "protection": given_options.get("protection", "none"),
         "slicing": given_options.get("slicing"),
         "format_choice": given_options["format_choice"],
@@ -98,15 +98,17 @@ def ruled_settings(draw: st.DrawFn, options: Mapping[str, Options], most_slots: 
             "check_running": draw(st.sampled_from([True, True, False])),
         }
     in_gbps = network["slicing"] or network.get("grooming")
-    load_erlang = slots * draw(st.sampled_from([0.1, 0.2, 0.5] if protected else [0.2, 0.5, 1.0]))
-    failures = given_options.get("failures")
+    load_erlang = slots * draw(st.sampled_from([0.1, 0.3] if protected else [0.2, 0.5, 1.0]))
+    failures = random_failures(given_options.get("failures"))
+    if given_options.get("failures") == "scheduled":
+        failures = draw(schedules(edges, 3 if protected else 1))
     return make_setting(
         edges,
         network=network,
         scenario={
             "load_erlang": load_erlang,
             "bandwidth": draw(rates() if in_gbps else st.one_of(rates(), widths())),
-            "failures": draw(schedules(edges)) if failures == "scheduled" else random_failures(failures),
+            "failures": failures,
         },
     )
 
@@ -136,11 +138,11 @@ def random_failures(failures: str | None) -> dict[str, Any] | None:
 
 
 @st.composite
-def schedules(draw: st.DrawFn, edges: EdgeList) -> dict[str, Any]:
+def schedules(draw: st.DrawFn, edges: EdgeList, at_least: int) -> dict[str, Any]:
     """Failures of a few edges, some at one instant, one of them again when it has just been repaired."""
     events = []
     times = draw(st.sampled_from([[15.0], [15.0], [5.0, 15.0, 20.0]]))
-    for one, other, _ in draw(st.lists(st.sampled_from(edges), min_size=1, max_size=4, unique=True)):
+    for one, other, _ in draw(st.lists(st.sampled_from(edges), min_size=at_least, max_size=4, unique=True)):
         at, lasts = draw(st.sampled_from(times)), draw(st.sampled_from([5.0, 15.0, 50.0]))
         events.append({"source": other, "target": one, "at": at, "repair_after": lasts})
     if draw(st.booleans()):

@@ -1,5 +1,7 @@
 """Masks and decisions of every codec in networks with lightpaths, through the simulator that environments step."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,6 +49,12 @@ WITH_TRANSMISSION = WITHOUT_TRANSMISSION | {
 PROTECTED: dict[str, Options] = FAMILIES["protection"]
 WORLDS = {"sharing": WITHOUT_TRANSMISSION, "protection": PROTECTED, "transmission": WITH_TRANSMISSION}
 
+# Each codec is compiled anew for networks with transmission and without.
+COMPILED_LONG = [("path-block:2", "transmission"), ("path-start", "transmission")]
+CASES = [
+    pytest.param(*case, marks=pytest.mark.slow if case in COMPILED_LONG else ()) for case in product(CODECS, WORLDS)
+]
+
 
 def simulator(setting: Setting, action: str, seed: int, warmup_requests: int = 5) -> OpticalSimulator:
     made = OpticalSimulator(
@@ -82,14 +90,7 @@ def verdict_of_each_action(stepped: OpticalSimulator, action: str) -> tuple[list
     return verdicts, meant
 
 
-# What steps each codec is compiled for itself, which takes longest; the one that names formats stands for all.
-OFTEN = ("path-modulation",)
-
-
-@pytest.mark.parametrize("worlds", WORLDS)
-@pytest.mark.parametrize(
-    "action", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in CODECS]
-)
+@pytest.mark.parametrize(("action", "worlds"), CASES)
 def test_an_action_that_is_allowed_is_served_and_one_that_is_not_never(action: str, worlds: str) -> None:
     allowed, refused = 0, 0
 
