@@ -48,9 +48,14 @@ def train(
     tracking_dir: Annotated[
         str | None, typer.Option("--tracking-dir", help="Folder of the run to resume [default: mlruns].")
     ] = None,
+    sanity_checks: Annotated[
+        bool, typer.Option("--sanity-checks/--no-sanity-checks", help="Look at every part before training.")
+    ] = True,
     as_json: options.Json = False,
 ) -> None:
     """Train an agent, compare it with the usual heuristics on traffic it has not seen, and record the run."""
+    if not sanity_checks:
+        settings = ["execution.sanity_checks=false", *(settings or ())]
     asked = (
         experiment, network, scenarios, algorithm, reward, execution,
         settings, load, paths_file, seed, timesteps, lanes, device, name,

@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from fusion_rl.envs.make import domain_of
 from fusion_rl.errors import CheckpointError, ConfigError
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.tracking.provenance import provenance_tags
-from fusion_rl.training import checkpoints
+from fusion_rl.training import checkpoints, sanity
 from fusion_rl.training.bundle import SUFFIX
 from fusion_rl.training.checkpoints import Kind
 from fusion_rl.training.evaluate import Evaluation, evaluate
@@ -49,6 +49,7 @@ class RunResult:
         model: address of the stored model.
         learning_curve: (training step, service blocking, half-width) of the evaluations in between.
         other_scenarios: the trained policy on each scenario but the first, which `evaluation` is on.
+        stopped_early: why training ended before its last step; None: it did not.
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class RunResult:
     model: str
     learning_curve: list[tuple[int, float, float]]
     other_scenarios: dict[str, Evaluation]
+    stopped_early: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON types."""
@@ -72,6 +74,7 @@ class RunResult:
             "name": self.name,
             "algorithm": self.algorithm,
             "timesteps": self.timesteps,
+            "stopped_early": self.stopped_early,
             "steps_per_second": self.steps_per_second,
             "checkpoint": str(self.checkpoint),
             "weights_sha256": self.weights_sha256,
@@ -163,15 +166,20 @@ def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | Non
             evaluate=lambda: _evaluate(config, setting, agent, execution.eval_requests, execution.eval_lanes),
             start=None if resumed_id is None else _start(folder, tags, console),
         )  # fmt: skip
+        if learning.start is None:
+            _check_sanity(config, domain, setting, agent, run, console)
         try:
             run.log_artifact(folder.path / "config")
             baselines = _baselines(config, domain, setting, run, console)
             learning.carry_out(console)
             evaluation = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes)
             run.flush(patience_s=STORE_PATIENCE_S)  # what follows needs the store
-            return _conclude(
+            result = _conclude(
                 config, domain, setting, agent, run, baselines, evaluation, learning.seconds, learning.points
             )
+            if learning.stopped_early is not None:
+                run.set_tags({"early_stopping": learning.stopped_early})
+            return replace(result, stopped_early=learning.stopped_early)
         except BaseException as error:
             error.add_note(f"to go on with it: fusion-rl train --resume {folder.path}")
             raise
@@ -186,6 +194,20 @@ def _open_run(store: "Store", config: ExperimentConfig, tags: dict[str, str], re
     run = store.resume(resumed_id)
     run.log_params({name: value for name, value in flatten(config).items() if name not in logged})
     return run
+
+
+def _check_sanity(
+    config: ExperimentConfig, domain: Domain, setting: Any, agent: "BaseAlgorithm", run: RunLog, console: Console
+) -> None:
+    """Stop a training that makes no sense before it begins; what was found is shown where progress is, or if it must.
+
+    Raises:
+        TrainingError: a check failed.
+    """
+    findings = sanity.checked(config, domain, setting, agent, run)
+    shown = findings if config.execution.progress else sanity.doubts(findings)
+    if shown:
+        console.print(sanity.table(shown))
 
 
 def _start(folder: checkpoints.Folder, tags: dict[str, str], console: Console) -> Tree | None:

@@ -102,6 +102,11 @@ def checked(
     return findings
 
 
+def doubts(findings: Sequence[Finding]) -> list[Finding]:
+    """Those that are not as they should be."""
+    return [one for one in findings if one.verdict is not Verdict.PASSED]
+
+
 def table(findings: Sequence[Finding]) -> Table:
     """The findings to read."""
     colours = {Verdict.PASSED: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red"}
