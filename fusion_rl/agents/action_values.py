@@ -21,8 +21,8 @@ def action_values(agent: "BaseAlgorithm", observations: Any) -> Floats | None:
     import torch
 
     if hasattr(agent.policy, "value_table"):
-        values: Floats = agent.policy.values[agent.policy.cells.of(observations)]
-        return values
+        table: Any = agent.policy
+        return np.asarray(table.values[table.cells.of(observations)])
     network = getattr(agent, "q_net", None) or getattr(agent, "quantile_net", None)
     if network is None:
         return None
@@ -33,7 +33,7 @@ def action_values(agent: "BaseAlgorithm", observations: Any) -> Floats | None:
 
 
 def log_action_values(agent: "BaseAlgorithm") -> None:
-    """Record, over the lanes' requests at hand, the mean of the best allowed action's value and of all allowed ones'."""
+    """Record what the requests at hand are worth, mean over lanes: the best allowed action, and all allowed ones."""
     values = action_values(agent, agent._last_obs)
     if values is None:
         return

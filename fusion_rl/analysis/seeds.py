@@ -10,6 +10,7 @@ from fusion_rl.analysis.estimates import across_runs
 from fusion_rl.errors import TrackingError
 from fusion_rl.tracking.base import RunRecord, RunStatus
 from fusion_rl.tracking.mlflow_store import open_store
+from fusion_rl.training.judge import EVALUATION_TAG
 
 _METRIC = "service_blocking"
 _OVERALL = f"evaluation/{_METRIC}"
@@ -29,7 +30,6 @@ _ASIDE = (
     "execution.sanity_checks",
     "execution.checkpoint",
 )
-EVALUATION_TAG = "evaluation_of"  # a run that judged an agent and trained none
 
 
 def seed_summary(
@@ -55,7 +55,7 @@ def seed_summary(
         interval = across_runs(scores)
         overall = [run.metrics[_OVERALL] for run in group]
         seeds = sorted(int(run.parameters["execution.seed"]) for run in group)
-        row = {name: newest.tags.get(name, "") for name in ("algorithm", "topology", "load")}
+        row: dict[str, object] = {name: newest.tags.get(name, "") for name in ("algorithm", "topology", "load")}
         row |= {"timesteps": int(newest.parameters["execution.timesteps"]), "seeds": seeds}
         row |= {"scenarios": list(scores), "service_blocking": interval.estimate, "low": interval.low}
         row |= {"high": interval.high, "best": min(overall), "worst": max(overall)}

@@ -162,6 +162,7 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
         "evaluation/service_blocking": service.mean,
         "evaluation/service_blocking_ci95": service.ci95,
         "evaluation/bit_rate_blocking": bit_rate.mean,
+        **{f"evaluation/service_blocking_{name}": value for name, value in evaluation.spread.items()},
         **{f"evaluation/{name}": value for name, value in evaluation.usage.items()},
     }
 

@@ -23,7 +23,8 @@ from fusion_rl.training.checkpoints import Kind
 from fusion_rl.training.evaluate import Evaluation, evaluate
 from fusion_rl.training.interrupts import Interrupts
 from fusion_rl.training.learn import Learning
-from fusion_rl.training.policies import as_policy
+from fusion_rl.training.loads import over_loads
+from fusion_rl.training.policies import Policy, as_policy
 from fusion_rl.training.resume import Tree
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | Non
     setting = domain.prepare(config)
     env = OpticalVecEnv(domain.make_simulator(config, setting, execution.lanes, execution.seed))
     agent = make_agent(config.algorithm, env, seed=execution.seed, device=execution.device)
-    store, tags = open_store(execution.tracking_dir), _tags(config, setting)
+    store, tags = open_store(execution.tracking_dir), tags_of(config, setting)
     for dead in store.reap():
         console.print(f"run {dead.run_id} ({dead.run_name}) was left by its process; it is marked KILLED now")
     with Interrupts() as interrupts, _open_run(store, config, tags, resumed_id) as run:
@@ -170,7 +171,7 @@ def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | Non
             _check_sanity(config, domain, setting, agent, run, console)
         try:
             run.log_artifact(folder.path / "config")
-            baselines = _baselines(config, domain, setting, run, console)
+            baselines = compare_baselines(config, domain, setting, run, console)
             learning.carry_out(console)
             evaluation = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes)
             run.flush(patience_s=STORE_PATIENCE_S)  # what follows needs the store
@@ -242,7 +243,7 @@ def _loads(config: ExperimentConfig) -> str:
     return "+".join(f"{scenario.load_erlang:g}" for scenario in config.scenarios) + " E"
 
 
-def _tags(config: ExperimentConfig, setting: Any) -> dict[str, str]:
+def tags_of(config: ExperimentConfig, setting: Any) -> dict[str, str]:
     execution = config.execution
     hashes = {
         "topology_sha256": setting.topology.sha256(),
@@ -254,7 +255,7 @@ def _tags(config: ExperimentConfig, setting: Any) -> dict[str, str]:
     return tags | named
 
 
-def _baselines(
+def compare_baselines(
     config: ExperimentConfig, domain: Domain, setting: Any, run: RunLog, console: Console
 ) -> dict[str, Evaluation]:
     """Every baseline on the traffic that the agent will be judged on."""
@@ -316,7 +317,9 @@ def _conclude(
         tags={"topology": setting.topology.name, "load": _loads(config)},
     )
     run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
-    log_run_figures(run, setting, evaluation, baselines, curve, _curve_baselines(config, setting, baselines, curve))
+    curve_baselines = _curve_baselines(config, setting, baselines, curve)
+    loads = final_loads(config, policy, baselines)
+    log_run_figures(run, setting, evaluation, baselines, curve, curve_baselines, loads)
     return RunResult(
         run_id=run.run_id,
         name=run.run_name,
@@ -345,6 +348,13 @@ def _other_scenarios(
         run.log_metrics(blocking, agent.num_timesteps)
         found[scenario.name] = result
     return found
+
+
+def final_loads(config: ExperimentConfig, policy: Policy, baselines: Iterable[str]) -> dict[float, list[Evaluation]]:
+    """The agent and the baselines at each of execution.final_loads; nothing where none is asked for."""
+    execution = config.execution
+    size: dict[str, Any] = {"requests": execution.final_requests, "lanes": execution.final_lanes}
+    return over_loads(config, [policy, *baselines], execution.final_loads, **size)
 
 
 def _curve_baselines(

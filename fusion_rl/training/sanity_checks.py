@@ -140,7 +140,7 @@ def traffic_fills_the_network(subject: Subject) -> Verdicts:
 
 def _random_rollout(subject: Subject, scenario: int, episode: int) -> Any:
     each = min(episode, _TRAFFIC_REQUESTS)
-    size = {"lanes": -(-_TRAFFIC_REQUESTS // each), "requests": _TRAFFIC_REQUESTS}
+    size: dict[str, Any] = {"lanes": -(-_TRAFFIC_REQUESTS // each), "requests": _TRAFFIC_REQUESTS}
     try:
         subject.domain.check_traffic(subject.setting, scenario=scenario, **size)
     except TrafficError:  # a trace has so many lanes and no more

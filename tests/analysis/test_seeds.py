@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from fusion_rl.analysis.estimates import across_runs
-from fusion_rl.analysis.seeds import EVALUATION_TAG, seed_summary
+from fusion_rl.analysis.seeds import seed_summary
 from fusion_rl.cli.main import main
 from fusion_rl.errors import TrackingError
 from fusion_rl.tracking.base import RunStatus
 from fusion_rl.tracking.mlflow_store import open_store
+from fusion_rl.training.judge import EVALUATION_TAG
 
 BLOCKING = {1: 0.03, 2: 0.01, 3: 0.02}
 
