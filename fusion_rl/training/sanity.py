@@ -5,7 +5,6 @@ follows is the same, bit for bit, with and without them. A failed check stops th
 cause; a warning is for what a training survives and learns nothing from.
 """
 
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -80,14 +79,12 @@ def checked(
     if not config.execution.sanity_checks:
         run.set_tags({"sanity_checks": "skipped"})
         return []
-    started = time.perf_counter()
     findings = check(config, domain, setting, agent)
     failed, warned = ([one for one in findings if one.verdict is which] for which in (Verdict.FAILED, Verdict.WARNING))
     run.log_metrics(
         {
             "sanity/failed": len(failed),
             "sanity/warnings": len(warned),
-            "sanity/seconds": time.perf_counter() - started,
         }
     )
     run.log_table({key: [str(asdict(one)[key]) for one in findings] for key in asdict(findings[0])}, "sanity.json")

@@ -324,3 +324,13 @@ def test_the_table_shows_what_was_seen_also_where_it_looks_like_markup() -> None
     said = console.export_text()
     assert "paths[3] is constant. why" in said
     assert "warning" in said
+
+
+def test_a_trace_which_is_the_same_in_every_episode_is_sound(tmp_path: Path) -> None:
+    config, file = tiny_config(), str(tmp_path / "requests.csv")
+    size = {"requests": 8 * 150, "lanes": 8, "seed": 1, "scenario": 0}
+    domain.record_traffic(domain.prepare(config), file, **size)
+    replaying = config.scenarios[0].model_copy(update={"trace": file})
+    found = findings(config.model_copy(update={"scenarios": type(config.scenarios)((replaying,))}))
+    assert not failed(found)
+    assert "a trace is the same" in found["resets begin other episodes"].detail
