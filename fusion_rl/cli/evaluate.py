@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fusion_rl.cli import loads as cli_loads
 from fusion_rl.cli import options
 from fusion_rl.cli.output import log_console, one_line_warnings, print_json, print_table
 from fusion_rl.config.experiment import ExperimentConfig
@@ -61,6 +62,16 @@ def evaluate(
         bool,
         typer.Option("--trust", help="Read zips of Stable-Baselines3's, too; reading one can run its writer's code."),
     ] = False,
+    loads: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ERLANG,...", help="Sweep the scenario's load, as 190,210,230,250: all policies meet the same."
+        ),
+    ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Also draw the result (.png, .svg or .pdf), over --loads if given."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Serve traffic with one policy or several, and count what they block."""
@@ -72,11 +83,25 @@ def evaluate(
             _refuse_load_of_traces(resolved.config, scenario)
         sizes = {"requests": requests, "lanes": lanes, "seed": seed, "threads": threads}
         given = {name: size for name, size in sizes.items() if size is not None}
+        picture = None if plot is None else cli_loads.check_picture(plot)
+        names = policy or [DEFAULT_POLICY]
+        if loads is not None:
+            if load is not None or record is not None:
+                raise ConfigError("--loads goes neither with --load nor with --record: leave one of them out")
+            asked = cli_loads.parse_loads(loads)
+            with redirect_stdout(sys.stderr):
+                found = cli_loads.sweep(resolved.config, names, asked, scenario, given, trust)
+            cli_loads.show(found, picture, as_json)
+            return
         with redirect_stdout(sys.stderr):
-            evaluations = _evaluate_all(resolved.config, policy or [DEFAULT_POLICY], scenario, given, record, trust)
+            evaluations = _evaluate_all(resolved.config, names, scenario, given, record, trust)
+    if picture is not None:
+        from fusion_rl.training.plots import blocking_figure
+
+        cli_loads.write_picture(blocking_figure(evaluations), picture)
     first, *others = evaluations
     if as_json and others:
-        print_json({"policies": [_against(first, evaluation) for evaluation in evaluations]})
+        print_json({"policies": [against(first, evaluation) for evaluation in evaluations]})
     elif as_json:
         print_json(first.as_dict())
     elif others:
@@ -106,12 +131,13 @@ def interval(mean: float, half_width: float, sign: str = "", decimals: int = 5) 
     return f"{mean:{sign}.{decimals}f} ± {half}"
 
 
-def describe(evaluation: "Evaluation") -> str:
+def describe(evaluation: "Evaluation", *, with_load: bool = True) -> str:
     """The conditions that an evaluation's figures hold under, in a line."""
     told: dict[str, Any] = evaluation.conditions
+    load = f"{told['load_erlang']:g} E nominal ({told['offered_erlang']:.0f} E offered), " if with_load else ""
     return (
         f"{told['topology']}, {told['links']} links, {told['slots']} slots, K={told['k_paths']} "
-        f"by {told['path_order']}, {told['load_erlang']:g} E nominal ({told['offered_erlang']:.0f} E offered), "
+        f"by {told['path_order']}, {load}"
         f"{told['requests']:,} requests on {told['lanes']} lanes after {told['warmup_requests']:,} each to warm up, "
         f"seed {told['seed']}" + "".join(f"; {name}: {_plain(told[name])}" for name in RULES if name in told)
     )
@@ -139,7 +165,7 @@ def _evaluate_all(
     setting = domain.prepare(config)
     lanes, requests = sizes.get("lanes", DEFAULT_LANES), sizes.get("requests", DEFAULT_REQUESTS)
     domain.check_traffic(setting, requests=requests, lanes=lanes, scenario=index, record=record)
-    _check_agents(config, setting, policies, sizes)
+    check_agents(config, setting, policies, sizes)
     served = lanes * (config.scenarios[index].warmup_requests - (-requests // lanes))
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
     evaluations = []
@@ -174,7 +200,7 @@ def _refuse_load_of_traces(config: ExperimentConfig, scenario: str | None) -> No
         raise ConfigError(f"--load cannot change what trace {chosen.trace} offers: leave it out")
 
 
-def _check_agents(config: ExperimentConfig, setting: Any, policies: Sequence["Policy"], sizes: dict[str, int]) -> None:
+def check_agents(config: ExperimentConfig, setting: Any, policies: Sequence["Policy"], sizes: dict[str, int]) -> None:
     """Refuse an agent that does not fit before anything is served, and say so if it would meet familiar traffic.
 
     Raises:
@@ -200,7 +226,7 @@ def _check_agents(config: ExperimentConfig, setting: Any, policies: Sequence["Po
             )
 
 
-def _against(first: "Evaluation", evaluation: "Evaluation") -> dict[str, Any]:
+def against(first: "Evaluation", evaluation: "Evaluation") -> dict[str, Any]:
     """An evaluation as JSON types, with its paired difference to the first."""
     from fusion_rl.training.run import paired_half_width
 

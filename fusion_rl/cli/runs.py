@@ -57,3 +57,41 @@ def reap(tracking_dir: TrackingDir = DEFAULT_FOLDER, as_json: options.Json = Fal
     for run in reaped:
         typer.echo(f"{run.run_id} ({run.run_name}) is marked KILLED")
     typer.echo(f"{len(reaped)} runs were left by their processes")
+
+
+@app.command("summary")
+def summary(
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids or names of trainings [default: all].")
+    ] = None,
+    tracking_dir: TrackingDir = DEFAULT_FOLDER,
+    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="Only those of this experiment.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Summarise finished trainings that differ in their seed alone: interquartile means with bootstrap intervals."""
+    from fusion_rl.analysis.seeds import seed_summary
+
+    with log_console().status("reading the runs"):
+        found = seed_summary(tracking_dir, runs or None, experiment)
+    if as_json:
+        print_json({"groups": found.to_dict("records")})
+        return
+    columns = (
+        "algorithm",
+        "topology",
+        "load",
+        "timesteps",
+        "seeds",
+        "service blocking",
+        "95 % interval",
+        "single runs",
+    )
+    rows = []
+    for row in found.itertuples():
+        limits = "one training: none" if row.low != row.low else f"{row.low:.5f} .. {row.high:.5f}"
+        seeds = ", ".join(str(seed) for seed in row.seeds)
+        singles = f"{row.best:.5f} .. {row.worst:.5f}"
+        blocking = f"{row.service_blocking:.5f}"
+        rows.append((row.algorithm, row.topology, row.load, f"{row.timesteps:,}", seeds, blocking, limits, singles))
+    print_table(columns, rows)
+    typer.echo("service blocking: interquartile mean over seeds and scenarios; interval: stratified bootstrap, 95 %.")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fusion_rl.cli import options
-from fusion_rl.cli.evaluate import print_comparison
+from fusion_rl.cli.evaluate import interval, print_comparison
 from fusion_rl.cli.output import log_console, one_line_warnings, print_json
 from fusion_rl.cli.ui import DEFAULT_FOLDER
 from fusion_rl.config.save import FILE_NAME
 from fusion_rl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from fusion_rl.config.experiment import ExperimentConfig
     from fusion_rl.training.run import RunResult
 
 _YARDSTICK = "ksp-ff"  # the heuristic that published agents are measured against
@@ -48,14 +49,40 @@ def train(
     tracking_dir: Annotated[
         str | None, typer.Option("--tracking-dir", help="Folder of the run to resume [default: mlruns].")
     ] = None,
+    eval_only: Annotated[
+        str | None,
+        typer.Option(
+            "--eval-only",
+            metavar="POLICY",
+            help="Train nothing: judge this agent as after training (checkpoint, models:/NAME@ALIAS, runs:/ID/PATH), "
+            "in a run of its own.",
+        ),
+    ] = None,
+    sanity_checks: Annotated[
+        bool, typer.Option("--sanity-checks/--no-sanity-checks", help="Look at every part before training.")
+    ] = True,
     as_json: options.Json = False,
 ) -> None:
     """Train an agent, compare it with the usual heuristics on traffic it has not seen, and record the run."""
+    if not sanity_checks:
+        settings = ["execution.sanity_checks=false", *(settings or ())]
     asked = (
         experiment, network, scenarios, algorithm, reward, execution,
         settings, load, paths_file, seed, timesteps, lanes, device, name,
     )  # fmt: skip
     with one_line_warnings(), _next_step_told():
+        if eval_only is not None:
+            learned = {
+                "--algorithm": algorithm, "--reward": reward, "--seed": seed, "--timesteps": timesteps,
+                "--lanes": lanes, "--device": device, "--resume": resume, "--tracking-dir": tracking_dir,
+            }  # fmt: skip
+            _judge(
+                eval_only,
+                options.resolve(*asked).config,
+                [name for name, given in learned.items() if given is not None],
+                as_json,
+            )
+            return
         if resume is not None:
             result = _resume(resume, tracking_dir, any(option is not None for option in asked))
             experiment = str(result.checkpoint.parent / "config" / FILE_NAME)
@@ -81,6 +108,23 @@ def train(
     again = [str(word) for option, value in same_setting.items() if value is not None for word in (option, value)]
     again += [word for setting in settings or () for word in ("--set", setting)]
     _report(result, again, tracking_dir or DEFAULT_FOLDER)
+
+
+def _judge(policy: str, config: "ExperimentConfig", out_of_place: list[str], as_json: bool) -> None:
+    if out_of_place:
+        raise ConfigError(f"--eval-only trains nothing: leave out {', '.join(out_of_place)}")
+    from fusion_rl.training.judge import judge
+
+    with redirect_stdout(sys.stderr):
+        found = judge(config, policy, console=log_console())
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print_comparison(found.evaluation, list(found.baselines.values()))
+    for name, one in list(found.scenarios.items())[1:]:
+        estimate = one.service_blocking
+        typer.echo(f"{'scenario':<11} {name}: {interval(estimate.mean, estimate.ci95)}")
+    typer.echo(f"{'run':<11} {found.run_id} ({found.name})")
 
 
 def _resume(run: str, tracking_dir: str | None, other_options: bool) -> "RunResult":

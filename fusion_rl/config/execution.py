@@ -1,10 +1,20 @@
 """The execution concern: how long, on what, with which seeds, and where the results go."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from fusion_rl.config.base import Settings
+
+
+class EarlyStopping(Settings):
+    """When a training ends before its time: evaluations in between do not get better any more."""
+
+    patience: int = Field(ge=1, description="evaluations in a row that are no improvement, and then it ends")
+    min_improvement: float = Field(
+        default=0.0, ge=0, lt=1, description="least fall of the share of requests blocked that is an improvement"
+    )
+    min_steps: int = Field(default=0, ge=0, description="training steps before which it does not end")
 
 
 class ExecutionConfig(Settings):
@@ -23,6 +33,12 @@ class ExecutionConfig(Settings):
     eval_every: int = Field(
         default=25_000, ge=0, description="training steps between evaluations; 0: none before the end"
     )
+    early_stopping: EarlyStopping | None = Field(
+        default=None, description="end training when evaluations stop getting better; null: never"
+    )
+    sanity_checks: bool = Field(
+        default=True, description="look before training whether observations, masks, rewards and updates make sense"
+    )
     eval_requests: int = Field(default=20_000, ge=1, description="requests counted in one of these, over all its lanes")
     eval_lanes: int = Field(default=8, ge=1, description="lanes of these")
     eval_seed: int = Field(
@@ -32,6 +48,10 @@ class ExecutionConfig(Settings):
         default=200_000, ge=1, description="requests counted in the final comparison, over all lanes"
     )
     final_lanes: int = Field(default=16, ge=1, description="lanes of the final comparison")
+    final_loads: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(),
+        description="loads, nominal Erlang, at which the first scenario is judged as well, for blocking against load",
+    )
     checkpoint_every: int = Field(
         default=100_000, ge=0, description="training steps between checkpoints to resume from; 0: at the end only"
     )
@@ -64,4 +84,10 @@ class ExecutionConfig(Settings):
             raise ValueError(
                 f"seed and eval_seed are both {self.seed}: evaluation traffic must be held out from training"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_there_are_evaluations(self) -> Self:
+        if self.early_stopping is not None and self.eval_every == 0:
+            raise ValueError("early_stopping needs evaluations in between: set eval_every above 0")
         return self

@@ -46,6 +46,9 @@ class BatchSimulator(Protocol):
     def step(self, actions: Ints64) -> Step:
         """Decide the request at hand of every lane."""
 
+    def plan(self, lane: int, action: int) -> tuple[int, int]:
+        """What an action would do on one lane: (path, start), start -1 where it stands for no decision of its own."""
+
     def observations(self) -> AnyArray | dict[str, AnyArray]:
         """What every lane shows of its request at hand, [B, ...]; a copy."""
 

@@ -141,6 +141,14 @@ class RunLog(ABC):
         """
 
     @abstractmethod
+    def history(self, *prefixes: str) -> dict[str, list[MetricPoint]]:
+        """Every value so far of the metrics whose names begin so, in order of step, whatever process logged it.
+
+        Raises:
+            TrackingError: the store is away.
+        """
+
+    @abstractmethod
     def mark(self) -> int:
         """How much has been logged, for a checkpoint to hold; all of it survives whatever happens next."""
 

@@ -116,6 +116,18 @@ class MlflowRunLog(RunLog):
     def flush(self, patience_s: float = 0.0) -> None:
         self._metrics.flush(patience_s)
 
+    def history(self, *prefixes: str) -> dict[str, list[MetricPoint]]:
+        self.flush()
+        with explained(f"metrics of run {self.run_id} cannot be read"):
+            names = [name for name in self._client.get_run(self.run_id).data.metrics if name.startswith(prefixes)]
+            found = {name: self._client.get_metric_history(self.run_id, name) for name in sorted(names)}
+        return {
+            name: sorted(
+                (MetricPoint(name, one.value, one.step, one.timestamp) for one in points), key=lambda point: point.step
+            )
+            for name, points in found.items()
+        }
+
     def mark(self) -> int:
         return self._spool.mark()
 

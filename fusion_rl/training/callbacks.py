@@ -30,13 +30,14 @@ class RunLogWriter(KVWriter):
 
 
 class EpisodeBlocking(BaseCallback):
-    """Logs the share of requests blocked in the episodes that ended, exploration included."""
+    """Logs the share of requests blocked, and the reward, of the episodes that ended, exploration included."""
 
     def _on_step(self) -> bool:
         if self.locals["dones"].any():
             for info in self.locals["infos"]:
                 if "service_blocking" in info:
                     self.logger.record_mean("rollout/service_blocking", info["service_blocking"])
+                    self.logger.record_mean("rollout/episode_reward", info["episode"]["r"])
         return True
 
 
@@ -161,6 +162,7 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
         "evaluation/service_blocking": service.mean,
         "evaluation/service_blocking_ci95": service.ci95,
         "evaluation/bit_rate_blocking": bit_rate.mean,
+        **{f"evaluation/service_blocking_{name}": value for name, value in evaluation.spread.items()},
         **{f"evaluation/{name}": value for name, value in evaluation.usage.items()},
     }
 

@@ -47,6 +47,13 @@ class Evaluation:
         """Share of the requests that were blocked."""
         return self.tally.service_blocking
 
+    @property
+    def spread(self) -> dict[str, float]:
+        """How service blocking differs between lanes: standard deviation (nan of one lane), least and most."""
+        by_lane = self.tally.blocking_by_lane()
+        std = float(by_lane.std(ddof=1)) if by_lane.size > 1 else float("nan")
+        return {"std": std, "min": float(by_lane.min()), "max": float(by_lane.max())}
+
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON types."""
         service, bit_rate = self.tally.service_blocking, self.tally.bit_rate_blocking
@@ -56,6 +63,7 @@ class Evaluation:
             "service_blocking": {"mean": service.mean, "ci95": service.ci95},
             "bit_rate_blocking": {"mean": bit_rate.mean, "ci95": bit_rate.ci95},
             "ci_method": service.method,
+            "service_blocking_of_lanes": self.spread,
             "blocked_requests": self.tally.blocked_requests,
             "block_reasons": self.tally.block_reasons,
             **self.usage,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
 
     from fusion_rl.envs.vector import OpticalVecEnv
+    from fusion_rl.training.early_stopping import EarlyStopping
 
 LOG_EVERY = 4096  # training steps between records of losses, about
 _NEVER = 10**12  # Stable-Baselines3 counts the updates between its records from where a process began
@@ -37,6 +38,7 @@ class Learning:
         learned_s: seconds of learning so far, evaluations included.
         evaluating_s: seconds of evaluations in between.
         points: (training step, service blocking, half-width) of these.
+        stopping: what ends the training early; None: nothing does.
     """
 
     config: ExperimentConfig
@@ -53,6 +55,14 @@ class Learning:
     evaluating_s: float = 0.0
     points: list[tuple[int, float, float]] = field(default_factory=list)
     callbacks: "list[BaseCallback]" = field(default_factory=list)
+    stopping: "EarlyStopping | None" = None
+
+    @property
+    def stopped_early(self) -> str | None:
+        """Why training ended before its time, if it did."""
+        if self.stopping is None or self.agent.num_timesteps >= self.config.execution.timesteps:
+            return None
+        return self.stopping.reason
 
     @property
     def seconds(self) -> float:
@@ -83,6 +93,8 @@ class Learning:
                 path = self._save(Kind.EMERGENCY, is_exact=False)
                 error.add_note(f"what the agent was then is kept in {path}")
             raise
+        if self.stopped_early is not None:
+            console.print(self.stopped_early, highlight=False)
         self._save(Kind.FINAL, is_over=True)
 
     def _learn(self) -> None:
@@ -109,8 +121,10 @@ class Learning:
         agent.logger.dump(agent.num_timesteps)  # what the last update recorded
 
     def _make_callbacks(self, console: Console) -> None:
+        from fusion_rl.agents.action_values import log_action_values
         from fusion_rl.agents.catalog import callbacks_of
         from fusion_rl.training.callbacks import Checkpointing, Clock, EpisodeBlocking, Every, ProgressBar
+        from fusion_rl.training.early_stopping import EarlyStopping
 
         execution = self.config.execution
         bar = ProgressBar(execution.timesteps, console) if execution.progress else None
@@ -118,8 +132,12 @@ class Learning:
             Clock(lambda: self.learned_s),
             *callbacks_of(self.config.algorithm),
             EpisodeBlocking(),
+            Every(self._log_every(), lambda _: log_action_values(self.agent)),
             Every(self._log_every(), self._record),
         ]
+        if execution.early_stopping is not None:
+            self.stopping = EarlyStopping(execution.early_stopping)
+            self.callbacks.append(self.stopping)
         if execution.eval_every:
             note = bar.note if bar is not None else None
             self.callbacks.append(Every(execution.eval_every, lambda step: self._evaluate_now(step, note)))
@@ -151,6 +169,9 @@ class Learning:
         self.run.log_metrics(evaluation_metrics(evaluation), step)
         estimate = evaluation.service_blocking
         self.points.append((step, estimate.mean, estimate.ci95))
+        if self.stopping is not None:
+            self.stopping.judge(step, estimate.mean)
+            self.run.log_metrics({"early_stopping/waited": self.stopping.waited}, step)
         if note is not None:
             note(f"blocking {estimate}")
 

@@ -60,7 +60,7 @@ def blocking_figure(evaluations: Sequence[Evaluation], agent: str | None = None)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="x", color=FAINT)
     axes.set_xlabel("share of requests blocked, with 95 % interval")
-    _scale(axes, "x", means, means + np.nan_to_num(halves))
+    scale(axes, "x", means, means + np.nan_to_num(halves))
     return figure
 
 
@@ -88,9 +88,9 @@ def learning_curve_figure(
     axes.set_xlabel("training steps (requests decided, all lanes)")
     axes.set_ylabel("share of requests blocked")
     everything = np.concatenate([means, levels])
-    _scale(axes, "y", everything, np.concatenate([means + np.nan_to_num(halves), levels]))
+    scale(axes, "y", everything, np.concatenate([means + np.nan_to_num(halves), levels]))
     named = [(name, level, QUIET) for (name, _), level in zip(lines, levels, strict=True)]
-    _name_at_the_right(axes, [*named, (agent, means[-1], ACCENT)])
+    name_at_the_right(axes, [*named, (agent, means[-1], ACCENT)])
     return figure
 
 
@@ -151,8 +151,9 @@ def log_run_figures(
     baselines: Mapping[str, Evaluation],
     curve: Sequence[tuple[int, float, float]],
     curve_baselines: Mapping[str, Evaluation] | None = None,
+    loads: Mapping[float, Sequence[Evaluation]] | None = None,
 ) -> None:
-    """Store a run's figures with it, under plots/.
+    """Store a run's figures with it, and the numbers that they show, under plots/.
 
     Args:
         run: receives them.
@@ -161,7 +162,21 @@ def log_run_figures(
         baselines: policy -> its evaluation, on the same traffic.
         curve: evaluations of the agent while it learned, as `learning_curve_figure` takes them.
         curve_baselines: the baselines on the curve's traffic; None: the curve stands alone.
+        loads: load, Erlang -> evaluations of the agent and the baselines at it.
     """
+    from fusion_rl.training import charts, interactive
+
+    drawn = charts.of_history(run.history(*charts.PREFIXES), evaluation.conditions)
+    if loads:
+        drawn.append(charts.blocking_against_load(loads, evaluation.policy))
+    for chart in drawn:
+        run.log_figure(charts.draw(chart), f"plots/{chart.name}.png")
+    if curve:
+        drawn.insert(0, charts.learning_curve(curve, curve_baselines or {}, evaluation.policy))
+    page = interactive.page(drawn, f"{evaluation.policy}: {run.run_name}")
+    if page is not None:
+        run.log_text(page, "plots/interactive.html")
+    run.log_text(charts.metrics_text(evaluation, baselines, drawn), "plots/metrics.json")
     run.log_figure(blocking_figure([evaluation, *baselines.values()], evaluation.policy), "plots/blocking.png")
     if curve:
         figure = learning_curve_figure(curve, curve_baselines or {}, evaluation.policy)
@@ -204,19 +219,28 @@ def _conditions(setting: "Setting") -> dict[str, Any]:
     return conditions(setting, 0)
 
 
-def _framed(title: str, conditions: Mapping[str, Any], plot_height_in: float) -> tuple[Figure, Axes]:
-    """A figure with its title and conditions flush left above room for one plot."""
+def frame(title: str, conditions: Mapping[str, Any], plot_height_in: float) -> Figure:
+    """A figure with its title and conditions flush left above room for plots."""
     height_in = plot_height_in + _HEADER_IN
     below_header = ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 1 - _HEADER_IN / height_in))
     figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=130, layout=below_header, facecolor="white")
     figure.text(0.02, 1 - 0.14 / height_in, title, size=14, weight="bold", color=INK, va="top")
     figure.text(0.02, 1 - 0.45 / height_in, describe(conditions), size=8.5, color=QUIET, va="top", linespacing=1.35)
-    axes = figure.add_subplot()
+    return figure
+
+
+def dress(axes: Axes) -> Axes:
+    """Axes as all figures have them."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(QUIET)
     axes.tick_params(color=QUIET, labelcolor=INK)
     axes.set_axisbelow(True)
-    return figure, axes
+    return axes
+
+
+def _framed(title: str, conditions: Mapping[str, Any], plot_height_in: float) -> tuple[Figure, Axes]:
+    figure = frame(title, conditions, plot_height_in)
+    return figure, dress(figure.add_subplot())
 
 
 def _estimates(evaluations: Sequence[Evaluation]) -> tuple[Floats, Floats]:
@@ -224,7 +248,7 @@ def _estimates(evaluations: Sequence[Evaluation]) -> tuple[Floats, Floats]:
     return np.array([one.mean for one in estimates]), np.array([one.ci95 for one in estimates])
 
 
-def _scale(axes: Axes, which: str, means: Floats, tops: Floats) -> None:
+def scale(axes: Axes, which: str, means: Floats, tops: Floats) -> None:
     """From zero; or logarithmic where the means are far apart and none is zero."""
     set_scale, set_limits = getattr(axes, f"set_{which}scale"), getattr(axes, f"set_{which}lim")
     axis = getattr(axes, f"{which}axis")
@@ -238,7 +262,7 @@ def _scale(axes: Axes, which: str, means: Floats, tops: Floats) -> None:
         axis.set_major_locator(MaxNLocator(6))
 
 
-def _name_at_the_right(axes: Axes, lines: Sequence[tuple[str, float, str]]) -> None:
+def name_at_the_right(axes: Axes, lines: Sequence[tuple[str, float, str]]) -> None:
     """Write each line's name beside its right end, apart from its neighbours and with a leader to its line."""
     names, levels, colours = zip(*sorted(lines, key=lambda line: line[1]), strict=True)
     to_axes = axes.transData + axes.transAxes.inverted()

@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,14 @@ from fusion_rl.envs.make import domain_of
 from fusion_rl.errors import CheckpointError, ConfigError
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.tracking.provenance import provenance_tags
-from fusion_rl.training import checkpoints
+from fusion_rl.training import checkpoints, sanity
 from fusion_rl.training.bundle import SUFFIX
 from fusion_rl.training.checkpoints import Kind
 from fusion_rl.training.evaluate import Evaluation, evaluate
 from fusion_rl.training.interrupts import Interrupts
 from fusion_rl.training.learn import Learning
-from fusion_rl.training.policies import as_policy
+from fusion_rl.training.loads import over_loads
+from fusion_rl.training.policies import Policy, as_policy
 from fusion_rl.training.resume import Tree
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class RunResult:
         model: address of the stored model.
         learning_curve: (training step, service blocking, half-width) of the evaluations in between.
         other_scenarios: the trained policy on each scenario but the first, which `evaluation` is on.
+        stopped_early: why training ended before its last step; None: it did not.
     """
 
     run_id: str
@@ -64,6 +66,7 @@ class RunResult:
     model: str
     learning_curve: list[tuple[int, float, float]]
     other_scenarios: dict[str, Evaluation]
+    stopped_early: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON types."""
@@ -72,6 +75,7 @@ class RunResult:
             "name": self.name,
             "algorithm": self.algorithm,
             "timesteps": self.timesteps,
+            "stopped_early": self.stopped_early,
             "steps_per_second": self.steps_per_second,
             "checkpoint": str(self.checkpoint),
             "weights_sha256": self.weights_sha256,
@@ -151,7 +155,7 @@ def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | Non
     setting = domain.prepare(config)
     env = OpticalVecEnv(domain.make_simulator(config, setting, execution.lanes, execution.seed))
     agent = make_agent(config.algorithm, env, seed=execution.seed, device=execution.device)
-    store, tags = open_store(execution.tracking_dir), _tags(config, setting)
+    store, tags = open_store(execution.tracking_dir), tags_of(config, setting)
     for dead in store.reap():
         console.print(f"run {dead.run_id} ({dead.run_name}) was left by its process; it is marked KILLED now")
     with Interrupts() as interrupts, _open_run(store, config, tags, resumed_id) as run:
@@ -163,15 +167,20 @@ def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | Non
             evaluate=lambda: _evaluate(config, setting, agent, execution.eval_requests, execution.eval_lanes),
             start=None if resumed_id is None else _start(folder, tags, console),
         )  # fmt: skip
+        if learning.start is None:
+            _check_sanity(config, domain, setting, agent, run, console)
         try:
             run.log_artifact(folder.path / "config")
-            baselines = _baselines(config, domain, setting, run, console)
+            baselines = compare_baselines(config, domain, setting, run, console)
             learning.carry_out(console)
             evaluation = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes)
             run.flush(patience_s=STORE_PATIENCE_S)  # what follows needs the store
-            return _conclude(
+            result = _conclude(
                 config, domain, setting, agent, run, baselines, evaluation, learning.seconds, learning.points
             )
+            if learning.stopped_early is not None:
+                run.set_tags({"early_stopping": learning.stopped_early})
+            return replace(result, stopped_early=learning.stopped_early)
         except BaseException as error:
             error.add_note(f"to go on with it: fusion-rl train --resume {folder.path}")
             raise
@@ -186,6 +195,20 @@ def _open_run(store: "Store", config: ExperimentConfig, tags: dict[str, str], re
     run = store.resume(resumed_id)
     run.log_params({name: value for name, value in flatten(config).items() if name not in logged})
     return run
+
+
+def _check_sanity(
+    config: ExperimentConfig, domain: Domain, setting: Any, agent: "BaseAlgorithm", run: RunLog, console: Console
+) -> None:
+    """Stop a training that makes no sense before it begins; what was found is shown where progress is, or if it must.
+
+    Raises:
+        TrainingError: a check failed.
+    """
+    findings = sanity.checked(config, domain, setting, agent, run)
+    shown = findings if config.execution.progress else sanity.doubts(findings)
+    if shown:
+        console.print(sanity.table(shown))
 
 
 def _start(folder: checkpoints.Folder, tags: dict[str, str], console: Console) -> Tree | None:
@@ -220,7 +243,7 @@ def _loads(config: ExperimentConfig) -> str:
     return "+".join(f"{scenario.load_erlang:g}" for scenario in config.scenarios) + " E"
 
 
-def _tags(config: ExperimentConfig, setting: Any) -> dict[str, str]:
+def tags_of(config: ExperimentConfig, setting: Any) -> dict[str, str]:
     execution = config.execution
     hashes = {
         "topology_sha256": setting.topology.sha256(),
@@ -232,7 +255,7 @@ def _tags(config: ExperimentConfig, setting: Any) -> dict[str, str]:
     return tags | named
 
 
-def _baselines(
+def compare_baselines(
     config: ExperimentConfig, domain: Domain, setting: Any, run: RunLog, console: Console
 ) -> dict[str, Evaluation]:
     """Every baseline on the traffic that the agent will be judged on."""
@@ -294,7 +317,9 @@ def _conclude(
         tags={"topology": setting.topology.name, "load": _loads(config)},
     )
     run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
-    log_run_figures(run, setting, evaluation, baselines, curve, _curve_baselines(config, setting, baselines, curve))
+    curve_baselines = _curve_baselines(config, setting, baselines, curve)
+    loads = final_loads(config, policy, baselines)
+    log_run_figures(run, setting, evaluation, baselines, curve, curve_baselines, loads)
     return RunResult(
         run_id=run.run_id,
         name=run.run_name,
@@ -323,6 +348,13 @@ def _other_scenarios(
         run.log_metrics(blocking, agent.num_timesteps)
         found[scenario.name] = result
     return found
+
+
+def final_loads(config: ExperimentConfig, policy: Policy, baselines: Iterable[str]) -> dict[float, list[Evaluation]]:
+    """The agent and the baselines at each of execution.final_loads; nothing where none is asked for."""
+    execution = config.execution
+    size: dict[str, Any] = {"requests": execution.final_requests, "lanes": execution.final_lanes}
+    return over_loads(config, [policy, *baselines], execution.final_loads, **size)
 
 
 def _curve_baselines(
