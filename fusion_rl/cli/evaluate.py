@@ -83,7 +83,7 @@ def evaluate(
 
 def print_comparison(reference: "Evaluation", others: Sequence["Evaluation"]) -> None:
     """Print policies, least blocking first, and how far each is from the reference on the same traffic."""
-    from fusion_rl.training.run import comparison_columns
+    from fusion_rl.training.compare import comparison_columns
 
     columns = comparison_columns(reference, {str(i): other for i, other in enumerate(others)})
     keys = ("policy", "service_blocking", "ci95", "bit_rate_blocking", "difference_to_agent", "difference_ci95")
@@ -193,7 +193,7 @@ def _check_agents(config: ExperimentConfig, setting: Any, policies: Sequence["Po
 
 def _against(first: "Evaluation", evaluation: "Evaluation") -> dict[str, Any]:
     """An evaluation as JSON types, with its paired difference to the first."""
-    from fusion_rl.training.run import paired_half_width
+    from fusion_rl.training.compare import paired_half_width
 
     difference = (evaluation.tally.blocking_by_lane() - first.tally.blocking_by_lane()).mean()
     paired = {"mean": difference, "ci95": paired_half_width(evaluation, first)}

@@ -13,13 +13,15 @@ from rich.console import Console
 
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import flatten, save_resolved
-from fusion_rl.domains.base import Domain
+from fusion_rl.domains.base import BatchSimulator, Domain
 from fusion_rl.envs.make import domain_of
 from fusion_rl.errors import ConfigError, TrainingError
-from fusion_rl.tracking.base import RunLog
+from fusion_rl.tracking.base import SCENARIOS_TAG, RunLog
 from fusion_rl.tracking.provenance import provenance_tags
 from fusion_rl.training import checkpoints
-from fusion_rl.training.evaluate import Evaluation, evaluate
+from fusion_rl.training.ancestry import Parent, find_parent, inherit
+from fusion_rl.training.compare import comparison_columns, scenario_columns
+from fusion_rl.training.evaluate import Evaluation, evaluate_scenarios
 from fusion_rl.training.policies import as_policy
 
 if TYPE_CHECKING:
@@ -37,12 +39,12 @@ class RunResult:
         steps_per_second: of learning alone, evaluations in between left out.
         checkpoint: the final one, a file.
         weights_sha256: of the policy's tensors in name order.
-        evaluation: the trained policy's, greedy.
+        evaluation: the trained policy's, greedy; of several scenarios together, with each in `by_scenario`.
         baselines: the domain's baselines on the same traffic.
         parity_disagreements: requests that VecEnv, single environment and replay decided differently.
         model: address of the stored model.
         learning_curve: (training step, service blocking, half-width) of the evaluations in between.
-        other_scenarios: the trained policy on each scenario but the first, which `evaluation` is on.
+        training_requests: scenario -> requests of it that were decided in training.
     """
 
     run_id: str
@@ -57,7 +59,7 @@ class RunResult:
     parity_disagreements: int
     model: str
     learning_curve: list[tuple[int, float, float]]
-    other_scenarios: dict[str, Evaluation]
+    training_requests: dict[str, int]
 
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON types."""
@@ -73,7 +75,10 @@ class RunResult:
             "baselines": {name: _blocking(evaluation) for name, evaluation in self.baselines.items()},
             "parity_disagreements": self.parity_disagreements,
             "model": self.model,
-            "other_scenarios": {name: _blocking(found) for name, found in self.other_scenarios.items()},
+            "scenarios": {
+                name: {"service_blocking": _blocking(found), "training_requests": self.training_requests[name]}
+                for name, found in self.evaluation.by_scenario.items()
+            },
             "conditions": self.evaluation.conditions,
         }
 
@@ -83,12 +88,16 @@ def _blocking(evaluation: Evaluation) -> dict[str, float]:
     return {"mean": estimate.mean, "ci95": estimate.ci95}
 
 
-def train(config: ExperimentConfig, *, console: Console | None = None) -> RunResult:
+def train(
+    config: ExperimentConfig, *, console: Console | None = None, resume_from: str | Parent | None = None
+) -> RunResult:
     """Train an agent, compare it with every baseline on held-out traffic, and record all of it.
 
     Args:
         config: the experiment.
         console: where progress is shown; None: on standard error.
+        resume_from: run, checkpoint or stored model whose weights and optimiser this new run goes on from, as
+            `ancestry.find_parent` takes it; None: untrained.
 
     Raises:
         FusionRLError: the network, the traffic, the reward or the run store cannot be used; nothing is written.
@@ -98,18 +107,27 @@ def train(config: ExperimentConfig, *, console: Console | None = None) -> RunRes
     from fusion_rl.agents.catalog import make_agent
     from fusion_rl.envs.vector import OpticalVecEnv
     from fusion_rl.tracking.mlflow_store import open_store
+    from fusion_rl.training.scenarios import warn_of_few_lanes
 
     console = console or Console(stderr=True)
     execution, domain = config.execution, domain_of(config)
     if execution.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("execution.device is cuda, but torch sees no GPU here: use cpu, or auto")
     torch.set_num_threads(execution.torch_threads)
+    warn_of_few_lanes(config)
+    parent = find_parent(resume_from, execution.tracking_dir) if isinstance(resume_from, str) else resume_from
     setting = domain.prepare(config)
     env = OpticalVecEnv(domain.make_simulator(config, setting, execution.lanes, execution.seed))
     agent = make_agent(config.algorithm, env, seed=execution.seed, device=execution.device)
+    tags = _tags(config, setting)
+    if parent is not None:
+        inherit(agent, config, parent)
+        tags |= parent.tags()
     store = open_store(execution.tracking_dir)
     name = execution.run_name or f"{config.algorithm.name} {_loads(config)} seed {execution.seed}"
-    with store.start(execution.experiment_name or config.name, name, flatten(config), _tags(config, setting)) as run:
+    parent_run_id = parent.run_id if parent is not None else None
+    experiment = execution.experiment_name or config.name
+    with store.start(experiment, name, flatten(config), tags, parent_run_id) as run:
         _record_config(run, config)
         baselines = _baselines(config, domain, setting, run, console)
         seconds, curve = _learn(config, setting, agent, run, console)
@@ -130,6 +148,7 @@ def _tags(config: ExperimentConfig, setting: Any) -> dict[str, str]:
     }
     tags = provenance_tags({"training": execution.seed, "evaluation": execution.eval_seed}, hashes)
     named = {"topology": setting.topology.name, "algorithm": config.algorithm.name, "load": _loads(config)}
+    named[SCENARIOS_TAG] = ", ".join(config.scenarios.names())
     return tags | named
 
 
@@ -148,7 +167,7 @@ def _baselines(
     with console.status("comparing the heuristics") as status:
         for name in domain.BASELINES:
             status.update(f"comparing the heuristics: {name}")
-            found[name] = evaluate(
+            found[name] = evaluate_scenarios(
                 config,
                 name,
                 requests=config.execution.final_requests,
@@ -156,16 +175,21 @@ def _baselines(
                 setting=setting,
             )
     for name, evaluation in found.items():
-        run.log_metrics({f"baseline/{name}/service_blocking": evaluation.service_blocking.mean})
-        run.log_metrics({f"baseline/{name}/service_blocking_ci95": evaluation.service_blocking.ci95})
+        run.log_metrics(_named(f"baseline/{name}", evaluation))
+        for scenario, part in evaluation.by_scenario.items():
+            run.log_metrics(_named(f"baseline/{name}/{scenario}", part))
     return found
 
 
-def _evaluate(
-    config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", requests: int, lanes: int, scenario: int = 0
-) -> Evaluation:
+def _named(prefix: str, evaluation: Evaluation) -> dict[str, float]:
+    estimate = evaluation.service_blocking
+    return {f"{prefix}/service_blocking": estimate.mean, f"{prefix}/service_blocking_ci95": estimate.ci95}
+
+
+def _evaluate(config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", requests: int, lanes: int) -> Evaluation:
+    """The agent on every scenario; what it blocks is the mean over them."""
     policy = as_policy(config.algorithm.name, agent, config)
-    return evaluate(config, policy, requests=requests, lanes=lanes, setting=setting, scenario=scenario)
+    return evaluate_scenarios(config, policy, requests=requests, lanes=lanes, setting=setting)
 
 
 def _learn(
@@ -177,12 +201,15 @@ def _learn(
 
     from fusion_rl.agents.catalog import callbacks_of
     from fusion_rl.training.callbacks import EpisodeBlocking, Every, ProgressBar, RunLogWriter, evaluation_metrics
+    from fusion_rl.training.scenarios import ScenarioProgress
 
     execution = config.execution
     agent.set_logger(Logger(folder=None, output_formats=[RunLogWriter(run)]))
     curve: list[tuple[int, float, float]] = []
     evaluating = 0.0
     callbacks: list[BaseCallback] = [*callbacks_of(config.algorithm), EpisodeBlocking()]
+    if len(config.scenarios) > 1:
+        callbacks.append(ScenarioProgress(agent.get_env().get_attr("simulator")[0]))  # type: ignore[union-attr]
     bar = ProgressBar(execution.timesteps, console) if execution.progress else None
 
     def evaluate_now(step: int) -> None:
@@ -195,6 +222,8 @@ def _learn(
         curve.append((step, estimate.mean, estimate.ci95))
         if bar is not None:
             bar.note(f"blocking {estimate}")
+        else:
+            console.print(f"{step:,} steps: blocking {estimate}", highlight=False)
 
     def save(step: int) -> None:
         checkpoints.save(agent, config, _checkpoint_folder(config, run) / f"step-{step:09d}.zip")
@@ -249,7 +278,7 @@ def _conclude(
     policy = as_policy(config.algorithm.name, agent, config)
     parity = disagreements(config, domain, setting, policy, seed=execution.eval_seed)
     run.log_metrics(evaluation_metrics(evaluation), agent.num_timesteps)
-    others = _other_scenarios(config, setting, agent, run)
+    requests = _training_requests(agent)
     steps_per_second = agent.num_timesteps / seconds
     run.log_metrics(
         {"parity/disagreements": parity, "training/steps_per_second": steps_per_second}, agent.num_timesteps
@@ -263,6 +292,7 @@ def _conclude(
         tags={"topology": setting.topology.name, "load": _loads(config)},
     )
     run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
+    run.log_table(scenario_columns(evaluation, baselines, requests), "scenarios.json")
     log_run_figures(run, setting, evaluation, baselines, curve, _curve_baselines(config, setting, baselines, curve))
     return RunResult(
         run_id=run.run_id,
@@ -277,21 +307,8 @@ def _conclude(
         parity_disagreements=parity,
         model=model,
         learning_curve=curve,
-        other_scenarios=others,
+        training_requests=requests,
     )
-
-
-def _other_scenarios(
-    config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", run: RunLog
-) -> dict[str, Evaluation]:
-    """The agent on each scenario but the first, recorded under the scenario's name."""
-    execution, found = config.execution, {}
-    for number, scenario in enumerate(list(config.scenarios)[1:], start=1):
-        result = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes, number)
-        blocking = {f"evaluation/{scenario.name}/service_blocking": result.service_blocking.mean}
-        run.log_metrics(blocking, agent.num_timesteps)
-        found[scenario.name] = result
-    return found
 
 
 def _curve_baselines(
@@ -300,7 +317,12 @@ def _curve_baselines(
     """The baselines on the traffic of the learning curve, which is shorter than that of the comparison."""
     execution = config.execution
     size: dict[str, Any] = {"requests": execution.eval_requests, "lanes": execution.eval_lanes, "setting": setting}
-    return {name: evaluate(config, name, **size) for name in names} if curve else {}
+    return {name: evaluate_scenarios(config, name, **size) for name in names} if curve else {}
+
+
+def _training_requests(agent: "BaseAlgorithm") -> dict[str, int]:
+    simulator: BatchSimulator = agent.get_env().get_attr("simulator")[0]  # type: ignore[union-attr]
+    return dict(zip(simulator.scenario_names, simulator.requests_by_scenario().tolist(), strict=True))
 
 
 def _checkpoint_folder(config: ExperimentConfig, run: RunLog) -> Path:
@@ -310,25 +332,3 @@ def _checkpoint_folder(config: ExperimentConfig, run: RunLog) -> Path:
 def _model_name(config: ExperimentConfig) -> str:
     # The registry takes neither / nor : in a name.
     return config.execution.model_name or re.sub(r"[/:]+", "-", f"{config.name}-{config.algorithm.name}")
-
-
-def comparison_columns(evaluation: Evaluation, baselines: dict[str, Evaluation]) -> dict[str, list[Any]]:
-    """The trained policy and every baseline, least blocking first, as columns of a table."""
-    rows = sorted([evaluation, *baselines.values()], key=lambda row: row.service_blocking.mean)
-    trained = evaluation.tally.blocking_by_lane()
-    return {
-        "policy": [row.policy for row in rows],
-        "service_blocking": [row.service_blocking.mean for row in rows],
-        "ci95": [row.service_blocking.ci95 for row in rows],
-        "bit_rate_blocking": [row.tally.bit_rate_blocking.mean for row in rows],
-        "difference_to_agent": [float((row.tally.blocking_by_lane() - trained).mean()) for row in rows],
-        "difference_ci95": [paired_half_width(row, evaluation) for row in rows],
-        "requests_per_second": [row.requests_per_second for row in rows],
-    }
-
-
-def paired_half_width(one: Evaluation, other: Evaluation) -> float:
-    """Half-width of the 95 % interval of the difference of two policies on the same lanes of traffic."""
-    from fusion_rl.domains.optical.metrics import t_half_width
-
-    return t_half_width(one.tally.blocking_by_lane() - other.tally.blocking_by_lane())
