@@ -35,6 +35,9 @@ def show(
     lanes: options.Lanes = None,
     device: options.Device = None,
     name: options.Name = None,
+    model_name: options.ModelName = None,
+    profile: options.Profile = None,
+    all_scenarios: options.AllScenarios = False,
     as_json: options.Json = False,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print YAML that --experiment reads back.")] = False,
 ) -> None:
@@ -43,7 +46,7 @@ def show(
         raise ConfigError("--json and --yaml cannot both be printed: choose one")
     resolved = options.resolve(
         experiment, network, scenarios, algorithm, reward, execution,
-        settings, load, paths_file, seed, timesteps, lanes, device, name,
+        settings, load, paths_file, seed, timesteps, lanes, device, name, model_name, profile, all_scenarios,
     )  # fmt: skip
     values = flatten(resolved.config)
     if as_json:

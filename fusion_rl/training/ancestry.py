@@ -39,6 +39,12 @@ class Parent:
         """What the parent was trained with."""
         return self.checkpoint.config
 
+    def experiment(self) -> dict[str, Any]:
+        """The parent's experiment as a new one begins with it: the same settings, but for the name of the run."""
+        values: dict[str, Any] = self.config.model_dump(mode="json")
+        values["execution"]["run_name"] = None
+        return values
+
     def tags(self) -> dict[str, str]:
         """What the new run says of its parent."""
         told = {
@@ -91,13 +97,6 @@ def _known(run_id: str, tracking_dir: str) -> bool:
         return False
 
 
-def continued(parent: Parent) -> dict[str, Any]:
-    """The parent's experiment as a new one begins with it: the same settings, but for names that were its own."""
-    values: dict[str, Any] = parent.config.model_dump(mode="json")
-    values["execution"]["run_name"] = None
-    return values
-
-
 def inherit(agent: "BaseAlgorithm", config: ExperimentConfig, parent: Parent) -> None:
     """Give an agent the parent's weights and its optimiser's state.
 
@@ -107,11 +106,8 @@ def inherit(agent: "BaseAlgorithm", config: ExperimentConfig, parent: Parent) ->
     found = differences(agent, config, parent)
     if found:
         raise PolicyError(f"the model of {parent.given} cannot go on here: {'; '.join(found)}")
-    agent.set_parameters(
-        parent.checkpoint.agent.get_parameters(),
-        exact_match=True,
-        device=agent.device,  # type: ignore[arg-type]
-    )
+    inherited: Any = parent.checkpoint.agent.get_parameters()  # by name: those of the policy and of its optimisers
+    agent.set_parameters(inherited, exact_match=True, device=agent.device)
 
 
 def differences(agent: "BaseAlgorithm", config: ExperimentConfig, parent: Parent) -> list[str]:

@@ -129,10 +129,18 @@ def train(
     experiment = execution.experiment_name or config.name
     with store.start(experiment, name, flatten(config), tags, parent_run_id) as run:
         _record_config(run, config)
+        console.print(_beginning(config, run, parent), highlight=False, markup=False, soft_wrap=True)
         baselines = _baselines(config, domain, setting, run, console)
         seconds, curve = _learn(config, setting, agent, run, console)
         evaluation = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes)
         return _conclude(config, domain, setting, agent, run, baselines, evaluation, seconds, curve)
+
+
+def _beginning(config: ExperimentConfig, run: RunLog, parent: Parent | None) -> str:
+    execution, names = config.execution, config.scenarios.names()
+    origin = "" if parent is None else f" going on from {parent.given}"
+    size = f"{execution.timesteps:,} steps on {execution.lanes} lane{'s' * (execution.lanes > 1)}"
+    return f"run {run.run_id} ({run.run_name}){origin}: {size}, scenario{'s' * (len(names) > 1)} {', '.join(names)}"
 
 
 def _loads(config: ExperimentConfig) -> str:
@@ -222,8 +230,7 @@ def _learn(
         curve.append((step, estimate.mean, estimate.ci95))
         if bar is not None:
             bar.note(f"blocking {estimate}")
-        else:
-            console.print(f"{step:,} steps: blocking {estimate}", highlight=False)
+        console.print(f"{step:,} steps: blocking {estimate}", highlight=False)
 
     def save(step: int) -> None:
         checkpoints.save(agent, config, _checkpoint_folder(config, run) / f"step-{step:09d}.zip")
