@@ -57,7 +57,8 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     listed = json.loads(out)
     assert code == 0
     assert "deeprmsa-nsfnet" in listed["experiment"]
-    assert set(listed["algorithm"]) == {"maskable-ppo", "ppo", "a2c", "dqn", "qr-dqn"}
+    assert set(listed["algorithm"]) >= {"maskable-ppo", "ppo", "a2c", "dqn", "qr-dqn", "ucb"}
+    assert set(listed["execution"]) >= {"sanity", "quick", "production", "long", "gpu"}
     assert "ptrnet80-nsfnet" in run(capsys, "config", "presets", "network")[1]
 
 
