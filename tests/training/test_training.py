@@ -218,3 +218,25 @@ def test_looking_for_a_policy_makes_no_store(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="no runs"):
         evaluate(small_config(tmp_path / "mlruns"), "models:/nothing/1")
     assert not list(tmp_path.iterdir())
+
+
+def test_checkpoints_in_between_are_kept_when_asked_for(tmp_path: Path) -> None:
+    done = train(small_config(tmp_path, **{"execution.checkpoint_every": 256, "execution.eval_every": 0}))
+    names = sorted(path.name for path in done.checkpoint.parent.iterdir())
+    assert names == ["final.zip", "step-000000256.zip", "step-000000512.zip"]
+    assert checkpoints.read(done.checkpoint.parent / names[1]).agent.num_timesteps == 256
+
+
+def test_a_checkpoint_is_complete_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = small_config(tmp_path)
+    agent = make_agent(
+        config.algorithm, OpticalVecEnv(make_simulator(config, prepare(config), 4, seed=1)), seed=1, device="cpu"
+    )
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.replace", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        checkpoints.save(agent, config, tmp_path / "kept" / "agent.zip")
+    assert list((tmp_path / "kept").iterdir()) == []
