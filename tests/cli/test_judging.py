@@ -132,7 +132,7 @@ def test_a_comparison_can_be_drawn_too(experiment: str, capsys: pytest.CaptureFi
     [
         (("--loads", "190,many"), "'many' is no number"),
         (("--loads", "190,-1"), "must be above 0"),
-        (("--loads", "190", "--load", "5"), "neither with --load"),
+        (("--loads", "190", "--load", "5"), "--loads and --load cannot both be given"),
         (("--loads", "190", "-p", "kspff"), "did you mean 'ksp-ff'"),
         (("--plot", "x.gif"), "unknown ending '.gif'"),
         (("--plot", "gone/x.png"), "must be a folder"),
