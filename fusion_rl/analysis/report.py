@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.training.plots import ACCENT
-from fusion_rl.training.run import RunResult
+from fusion_rl.training.result import RunResult
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler

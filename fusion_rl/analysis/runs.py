@@ -7,7 +7,8 @@ import pandas as pd
 
 from fusion_rl.errors import UnknownNameError
 from fusion_rl.tracking.mlflow_store import open_store
-from fusion_rl.training.run import RunResult, comparison_columns
+from fusion_rl.training.compare import comparison_columns
+from fusion_rl.training.result import RunResult
 
 _SETTINGS = {
     "execution.timesteps": "timesteps",

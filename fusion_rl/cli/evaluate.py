@@ -41,6 +41,9 @@ def evaluate(
     scenario: Annotated[
         str | None, typer.Option("--scenario", metavar="NAME", help="Which of the scenarios [default: the first].")
     ] = None,
+    all_scenarios: Annotated[
+        bool, typer.Option("--all-scenarios", help="Every scenario by itself, each of --requests, and all together.")
+    ] = False,
     requests: Annotated[
         int | None, typer.Option(min=1, help="Requests that count, over all lanes [default: 200000].")
     ] = None,
@@ -75,6 +78,10 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Serve traffic with one policy or several, and count what they block."""
+    if all_scenarios and (scenario is not None or record is not None):
+        raise ConfigError(
+            f"--all-scenarios and {'--record' if scenario is None else '--scenario'} cannot both be given"
+        )
     with one_line_warnings():
         resolved = options.resolve(
             experiment, network, scenarios, settings=settings, load_erlang=load, paths_file=paths_file
@@ -86,15 +93,18 @@ def evaluate(
         picture = None if plot is None else cli_loads.check_picture(plot)
         names = policy or [DEFAULT_POLICY]
         if loads is not None:
-            if load is not None or record is not None:
-                raise ConfigError("--loads goes neither with --load nor with --record: leave one of them out")
+            beside = {"--load": load is not None, "--record": record is not None, "--all-scenarios": all_scenarios}
+            if any(beside.values()):
+                clash = ", ".join(option for option, is_given in beside.items() if is_given)
+                raise ConfigError(f"--loads and {clash} cannot both be given: leave one of them out")
             asked = cli_loads.parse_loads(loads)
             with redirect_stdout(sys.stderr):
                 found = cli_loads.sweep(resolved.config, names, asked, scenario, given, trust)
             cli_loads.show(found, picture, as_json)
             return
         with redirect_stdout(sys.stderr):
-            evaluations = _evaluate_all(resolved.config, names, scenario, given, record, trust)
+            numbers = range(len(resolved.config.scenarios)) if all_scenarios else [_number(resolved.config, scenario)]
+            evaluations = _evaluate_all(resolved.config, names, numbers, given, record, trust)
     if picture is not None:
         from fusion_rl.training.plots import blocking_figure
 
@@ -108,11 +118,17 @@ def evaluate(
         print_comparison(first, others)
     else:
         _print_one(first)
+    if first.parts and not as_json:
+        print_scenarios(first, others, None)
+
+
+def _number(config: ExperimentConfig, scenario: str | None) -> int:
+    return 0 if scenario is None else config.scenarios.names().index(config.scenarios[scenario].name)
 
 
 def print_comparison(reference: "Evaluation", others: Sequence["Evaluation"]) -> None:
     """Print policies, least blocking first, and how far each is from the reference on the same traffic."""
-    from fusion_rl.training.run import comparison_columns
+    from fusion_rl.training.compare import comparison_columns
 
     columns = comparison_columns(reference, {str(i): other for i, other in enumerate(others)})
     keys = ("policy", "service_blocking", "ci95", "bit_rate_blocking", "difference_to_agent", "difference_ci95")
@@ -123,6 +139,26 @@ def print_comparison(reference: "Evaluation", others: Sequence["Evaluation"]) ->
     typer.echo(describe(reference))
     print_table(("policy", "service blocking", "bit-rate blocking", f"difference to {reference.policy}"), rows)
     typer.echo("± is the half-width of a 95 % interval; differences are paired: both policies met the same requests.")
+
+
+def print_scenarios(reference: "Evaluation", others: Sequence["Evaluation"], requests: dict[str, int] | None) -> None:
+    """Print what each policy blocks of each scenario by itself.
+
+    Args:
+        reference: the policy that the others are compared with.
+        others: on the same scenarios.
+        requests: scenario -> its requests that were decided in training; None: nothing was trained.
+    """
+    policies = [reference, *others]
+    rows = []
+    for name, part in reference.by_scenario.items():
+        trained = () if requests is None else (f"{requests[name]:,}",)
+        blocking = (
+            interval(p.service_blocking.mean, p.service_blocking.ci95) for p in (e.by_scenario[name] for e in policies)
+        )
+        rows.append((name, f"{part.conditions['load_erlang']:g}", *trained, *blocking))
+    trained_column = () if requests is None else ("requests in training",)
+    print_table(("scenario", "load (E)", *trained_column, *(policy.policy for policy in policies)), rows)
 
 
 def interval(mean: float, half_width: float, sign: str = "", decimals: int = 5) -> str:
@@ -146,27 +182,27 @@ def describe(evaluation: "Evaluation", *, with_load: bool = True) -> str:
 def _evaluate_all(
     config: ExperimentConfig,
     names: Sequence[str],
-    scenario: str | None,
+    numbers: Sequence[int],
     sizes: dict[str, int],
     record: str | None,
     trust: bool,
 ) -> list["Evaluation"]:
-    """Evaluate every policy, once all of them are known to exist and to fit; record what they served."""
+    """Evaluate every policy on some scenarios, once all are known to exist and to fit; record what they served."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from fusion_rl.envs.make import domain_of
-    from fusion_rl.training.evaluate import DEFAULT_LANES, DEFAULT_REQUESTS
+    from fusion_rl.training.evaluate import DEFAULT_LANES, DEFAULT_REQUESTS, together
     from fusion_rl.training.evaluate import evaluate as evaluate_policy
     from fusion_rl.training.policies import Agent, find
 
-    index = 0 if scenario is None else config.scenarios.names().index(config.scenarios[scenario].name)
     domain = domain_of(config)
     policies = [find(name, domain, config.execution.tracking_dir, trust=trust) for name in names]
     setting = domain.prepare(config)
     lanes, requests = sizes.get("lanes", DEFAULT_LANES), sizes.get("requests", DEFAULT_REQUESTS)
-    domain.check_traffic(setting, requests=requests, lanes=lanes, scenario=index, record=record)
+    for number in numbers:
+        domain.check_traffic(setting, requests=requests, lanes=lanes, scenario=number, record=record)
     check_agents(config, setting, policies, sizes)
-    served = lanes * (config.scenarios[index].warmup_requests - (-requests // lanes))
+    served = sum(lanes * (config.scenarios[number].warmup_requests - (-requests // lanes)) for number in numbers)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
     evaluations = []
     with Progress(*columns, console=log_console(), transient=True) as progress:
@@ -178,13 +214,15 @@ def _evaluate_all(
             def advance(count: int, task: Any = task) -> None:
                 progress.advance(task, count)
 
-            evaluations.append(
-                evaluate_policy(config, policy, scenario=index, setting=setting, progress=advance, **sizes)
-            )
+            parts = [
+                evaluate_policy(config, policy, scenario=number, setting=setting, progress=advance, **sizes)
+                for number in numbers
+            ]
+            evaluations.append(together(parts))
             progress.remove_task(task)
     if record is not None:
         seed = sizes.get("seed", config.execution.eval_seed)
-        count = domain.record_traffic(setting, record, requests=requests, lanes=lanes, seed=seed, scenario=index)
+        count = domain.record_traffic(setting, record, requests=requests, lanes=lanes, seed=seed, scenario=numbers[0])
         log_console().print(f"recorded {count:,} requests in {record}", markup=False)
     return evaluations
 
@@ -228,7 +266,7 @@ def check_agents(config: ExperimentConfig, setting: Any, policies: Sequence["Pol
 
 def against(first: "Evaluation", evaluation: "Evaluation") -> dict[str, Any]:
     """An evaluation as JSON types, with its paired difference to the first."""
-    from fusion_rl.training.run import paired_half_width
+    from fusion_rl.training.compare import paired_half_width
 
     difference = (evaluation.tally.blocking_by_lane() - first.tally.blocking_by_lane()).mean()
     paired = {"mean": difference, "ci95": paired_half_width(evaluation, first)}
@@ -238,6 +276,7 @@ def against(first: "Evaluation", evaluation: "Evaluation") -> dict[str, Any]:
 def _print_one(evaluation: "Evaluation") -> None:
     shown = evaluation.as_dict()
     service, bit_rate = shown.pop("service_blocking"), shown.pop("bit_rate_blocking")
+    shown.pop("scenarios", None)  # they have a table of their own
     reasons = ", ".join(f"{name} {count:,}" for name, count in shown.pop("block_reasons").items())
     rows = [
         ("policy", shown.pop("policy")),

@@ -10,7 +10,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from fusion_rl import __version__
-from fusion_rl.cli import bench, capacity, config, doctor, evaluate, notebook, parity, runs, topologies, train, ui
+from fusion_rl.cli import (
+    bench,
+    capacity,
+    config,
+    doctor,
+    evaluate,
+    lineage,
+    notebook,
+    parity,
+    runs,
+    topologies,
+    train,
+    ui,
+)
 from fusion_rl.errors import FusionRLError
 
 app = typer.Typer(
@@ -25,6 +38,7 @@ app = typer.Typer(
 # app.command("train")(train.train) for a function, app.add_typer(config.app, name="config") for a group.
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("lineage")(lineage.lineage)
 app.command("notebook")(notebook.notebook)
 app.add_typer(topologies.app, name="topologies")
 app.command("bench")(bench.bench)

@@ -4,8 +4,8 @@ A command takes the ones it needs, as `experiment: Experiment = None`, and hands
 """
 
 import json
-from collections.abc import Sequence
-from typing import Annotated, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -36,7 +36,24 @@ Reward: TypeAlias = Annotated[
     str | None, typer.Option("--reward", help="Reward: preset or YAML file.", rich_help_panel=_CONCERNS)
 ]
 Execution: TypeAlias = Annotated[
-    str | None, typer.Option("--execution", help="Execution: preset or YAML file.", rich_help_panel=_CONCERNS)
+    str | None,
+    typer.Option(
+        "--execution",
+        help="Execution: sanity, quick, production, long, gpu ..., or YAML file.",
+        rich_help_panel=_CONCERNS,
+    ),
+]
+Profile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help="local: one lane, first scenario, short. server: all scenarios, a log file, long enough for results.",
+        rich_help_panel=_CONCERNS,
+    ),
+]
+AllScenarios: TypeAlias = Annotated[
+    bool,
+    typer.Option("--all-scenarios", help="All scenarios, with --profile local too.", rich_help_panel=_CONCERNS),
 ]
 Settings: TypeAlias = Annotated[
     list[str] | None,
@@ -63,11 +80,14 @@ Lanes: TypeAlias = Annotated[
 ]
 Device: TypeAlias = Annotated[str | None, typer.Option("--device", help="cpu, cuda or auto.", rich_help_panel=_VALUES)]
 Name: TypeAlias = Annotated[str | None, typer.Option("--name", help="Name of the run.", rich_help_panel=_VALUES)]
+ModelName: TypeAlias = Annotated[
+    str | None, typer.Option("--model-name", help="Name of the registered model.", rich_help_panel=_VALUES)
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
 
 
 def resolve(
-    experiment: str | None = None,
+    experiment: str | Mapping[str, Any] | None = None,
     network: str | None = None,
     scenarios: str | None = None,
     algorithm: str | None = None,
@@ -81,6 +101,9 @@ def resolve(
     lanes: int | None = None,
     device: str | None = None,
     name: str | None = None,
+    model_name: str | None = None,
+    profile: str | None = None,
+    all_scenarios: bool = False,
 ) -> Resolved:
     """The configuration that the options ask for; `--set` wins over the option of the same setting.
 
@@ -95,8 +118,17 @@ def resolve(
         "execution.lanes": lanes,
         "execution.device": device,
         "execution.run_name": name,
+        "execution.model_name": model_name,
+        "execution.register_model": True if model_name is not None else None,  # a name is for the registry
     }
     given = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in single.items() if value is not None]
     overrides = [*given, *(settings or ())]
     concerns = (network, scenarios, algorithm, reward, execution)
-    return load(experiment, *concerns, overrides=overrides, overrides_from="command line")
+    return load(
+        experiment,
+        *concerns,
+        overrides=overrides,
+        overrides_from="command line",
+        profile=profile,
+        all_scenarios=all_scenarios,
+    )

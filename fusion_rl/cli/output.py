@@ -35,8 +35,10 @@ def log_console() -> "Console":
     return Console(stderr=True, highlight=False)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """Print a table on stdout; a cell that is a number goes to the right."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None, err: bool = False
+) -> None:
+    """Print a table on stdout (err: on stderr); a cell that is a number goes to the right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -45,7 +47,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     for row in rows:
         # Text, because rich would read a list as markup
         table.add_row(*(Text(str(c), justify="right" if _is_number(c) else "left") for c in row))
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False).print(table)
+    stream = sys.stderr if err else sys.stdout
+    Console(width=None if stream.isatty() else _PIPED_WIDTH, highlight=False, stderr=err).print(table)
 
 
 def _is_number(cell: object) -> bool:

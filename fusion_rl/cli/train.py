@@ -1,23 +1,31 @@
 """`fusion-rl train`: one agent, trained, compared with the heuristics and recorded."""
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Annotated
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fusion_rl.cli import options
-from fusion_rl.cli.evaluate import interval, print_comparison
+from fusion_rl.cli.evaluate import print_comparison, print_scenarios
 from fusion_rl.cli.output import log_console, one_line_warnings, print_json
 from fusion_rl.cli.ui import DEFAULT_FOLDER
-from fusion_rl.config.save import FILE_NAME
+from fusion_rl.config.experiment import ExperimentConfig
+from fusion_rl.config.load import Resolved
+from fusion_rl.config.profiles import PROFILES
+from fusion_rl.config.save import FILE_NAME, save_resolved
 from fusion_rl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from fusion_rl.config.experiment import ExperimentConfig
-    from fusion_rl.training.run import RunResult
+    from rich.console import Console
+
+    from fusion_rl.training.ancestry import Parent
+    from fusion_rl.training.result import RunResult
 
 _YARDSTICK = "ksp-ff"  # the heuristic that published agents are measured against
 
@@ -37,6 +45,23 @@ def train(
     lanes: options.Lanes = None,
     device: options.Device = None,
     name: options.Name = None,
+    model_name: options.ModelName = None,
+    profile: options.Profile = None,
+    all_scenarios: options.AllScenarios = False,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--log-file", help="Where progress goes [--profile server: TRACKING_DIR/logs/WHEN/train.log; else stderr]."
+        ),
+    ] = None,
+    resume_from: Annotated[
+        str | None,
+        typer.Option(
+            "--resume-from",
+            metavar="RUN|CHECKPOINT|models:/NAME@ALIAS",
+            help="Begin a new run with this model's weights and optimiser, and with its experiment if none is given.",
+        ),
+    ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
@@ -67,34 +92,49 @@ def train(
     if not sanity_checks:
         settings = ["execution.sanity_checks=false", *(settings or ())]
     asked = (
-        experiment, network, scenarios, algorithm, reward, execution,
-        settings, load, paths_file, seed, timesteps, lanes, device, name,
+        network, scenarios, algorithm, reward, execution,
+        settings, load, paths_file, seed, timesteps, lanes, device, name, model_name, profile,
     )  # fmt: skip
+
+    def resolve(base: str | dict[str, Any] | None) -> Resolved:
+        return options.resolve(base, *asked, all_scenarios)
+
+    parent = None
     with one_line_warnings(), _next_step_told():
         if eval_only is not None:
             learned = {
                 "--algorithm": algorithm, "--reward": reward, "--seed": seed, "--timesteps": timesteps,
                 "--lanes": lanes, "--device": device, "--resume": resume, "--tracking-dir": tracking_dir,
+                "--model-name": model_name, "--log-file": log_file, "--resume-from": resume_from,
             }  # fmt: skip
             _judge(
                 eval_only,
-                options.resolve(*asked).config,
+                resolve(experiment).config,
                 [name for name, given in learned.items() if given is not None],
                 as_json,
             )
             return
         if resume is not None:
-            result = _resume(resume, tracking_dir, any(option is not None for option in asked))
+            others = (experiment, *asked, resume_from, all_scenarios or None)
+            result = _resume(resume, tracking_dir, log_file, any(option is not None for option in others))
             experiment = str(result.checkpoint.parent / "config" / FILE_NAME)
         elif tracking_dir is not None:
             raise ConfigError("--tracking-dir goes with --resume: a new run takes --set execution.tracking_dir=FOLDER")
         else:
-            resolved = options.resolve(*asked)
+            if resume_from is not None and experiment is None:
+                parent = _parent(resume_from, _tracking_dir(execution, settings))
+                resolved = resolve(parent.experiment())
+            else:
+                resolved = resolve(experiment)
+                if resume_from is not None:
+                    parent = _parent(resume_from, resolved.config.execution.tracking_dir)
             tracking_dir = resolved.config.execution.tracking_dir
             from fusion_rl.training.run import train as run_training
 
-            with redirect_stdout(sys.stderr):  # whatever a library prints, the result stands alone on stdout
-                result = run_training(resolved.config, console=log_console())
+            log_file = log_file or _log_file(tracking_dir, profile)
+            with redirect_stdout(sys.stderr), _console(log_file, resolved.config) as console:
+                # whatever a library prints, the result stands alone on stdout
+                result = run_training(resolved.config, console=console, resume_from=parent)
     if as_json:
         print_json(result.as_dict())
         return
@@ -107,10 +147,12 @@ def train(
     }
     again = [str(word) for option, value in same_setting.items() if value is not None for word in (option, value)]
     again += [word for setting in settings or () for word in ("--set", setting)]
+    if parent is not None and experiment is None:
+        again = ["--experiment", str(result.checkpoint.parent / "config" / FILE_NAME)]
     _report(result, again, tracking_dir or DEFAULT_FOLDER)
 
 
-def _judge(policy: str, config: "ExperimentConfig", out_of_place: list[str], as_json: bool) -> None:
+def _judge(policy: str, config: ExperimentConfig, out_of_place: list[str], as_json: bool) -> None:
     if out_of_place:
         raise ConfigError(f"--eval-only trains nothing: leave out {', '.join(out_of_place)}")
     from fusion_rl.training.judge import judge
@@ -121,19 +163,18 @@ def _judge(policy: str, config: "ExperimentConfig", out_of_place: list[str], as_
         print_json(found.as_dict())
         return
     print_comparison(found.evaluation, list(found.baselines.values()))
-    for name, one in list(found.scenarios.items())[1:]:
-        estimate = one.service_blocking
-        typer.echo(f"{'scenario':<11} {name}: {interval(estimate.mean, estimate.ci95)}")
+    if found.evaluation.parts:
+        print_scenarios(found.evaluation, list(found.baselines.values()), None)
     typer.echo(f"{'run':<11} {found.run_id} ({found.name})")
 
 
-def _resume(run: str, tracking_dir: str | None, other_options: bool) -> "RunResult":
+def _resume(run: str, tracking_dir: str | None, log_file: Path | None, other_options: bool) -> "RunResult":
     if other_options:
         raise ConfigError("--resume goes on with a run's own settings: leave the other options out, or start a new run")
     from fusion_rl.training.run import resume
 
-    with redirect_stdout(sys.stderr):
-        return resume(run, tracking_dir=tracking_dir or DEFAULT_FOLDER, console=log_console())
+    with redirect_stdout(sys.stderr), _console(log_file, None) as console:
+        return resume(run, tracking_dir=tracking_dir or DEFAULT_FOLDER, console=console)
 
 
 @contextmanager
@@ -147,11 +188,61 @@ def _next_step_told() -> Iterator[None]:
         raise
 
 
+def _parent(given: str, tracking_dir: str) -> "Parent":
+    from fusion_rl.training.ancestry import find_parent
+
+    return find_parent(given, tracking_dir)
+
+
+def _tracking_dir(execution: str | None, settings: list[str] | None) -> str:
+    """The run store that the options name, whatever the experiment is."""
+    named = [setting for setting in settings or () if setting.partition("=")[0].strip() == "execution.tracking_dir"]
+    return options.resolve(execution=execution, settings=named).config.execution.tracking_dir
+
+
+def _log_file(tracking_dir: str, profile: str | None) -> Path | None:
+    """Where a profile that is quiet writes its progress."""
+    if profile is None or not PROFILES[profile].log_file:
+        return None
+    return Path(tracking_dir) / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}" / "train.log"
+
+
+@contextmanager
+def _console(log_file: Path | None, config: ExperimentConfig | None) -> "Iterator[Console]":
+    """Where progress goes; beside a log file, the configuration that it is the log of, if it is not kept yet.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    if log_file is None:
+        yield log_console()
+        return
+    from rich.console import Console
+
+    try:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        file = log_file.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise ConfigError(f"--log-file {log_file} cannot be written: {error.strerror}") from error
+    if config is not None:
+        save_resolved(config, log_file.parent)
+    typer.echo(f"progress: {log_file}", err=True)
+    with file:
+        console = Console(file=file, width=120, highlight=False)
+        try:
+            yield console
+        except BaseException as error:
+            console.print(f"{type(error).__name__}: {error}", markup=False)
+            raise
+
+
 def _report(result: "RunResult", setting_options: list[str], tracking_dir: str) -> None:
     """Print what came out, and what to do next."""
     from fusion_rl.analysis.runs import comparison, standing
 
     print_comparison(result.evaluation, list(result.baselines.values()))
+    if result.evaluation.parts:
+        print_scenarios(result.evaluation, list(result.baselines.values()), result.training_requests)
     if _YARDSTICK in result.baselines:
         typer.echo(standing(comparison(result), result.evaluation.policy, _YARDSTICK))
     if result.parity_disagreements:
@@ -162,6 +253,7 @@ def _report(result: "RunResult", setting_options: list[str], tracking_dir: str) 
             err=True,
         )
     evaluate = ["fusion-rl", "evaluate", *setting_options, "--policy", str(result.checkpoint)]
+    evaluate += ["--all-scenarios"] * bool(result.evaluation.parts)
     browse = ["fusion-rl", "ui", "--tracking-dir", tracking_dir]
     lines = {
         "run": f"{result.run_id} ({result.name})",

@@ -37,15 +37,6 @@ class ExperimentConfig(Settings):
         return self
 
     @model_validator(mode="after")
-    def _check_every_scenario_has_a_lane(self) -> Self:
-        if self.execution.lanes < len(self.scenarios):
-            raise ValueError(
-                f"execution.lanes ({self.execution.lanes}) must be at least the number of scenarios"
-                f" ({len(self.scenarios)}): each lane runs one"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _check_batches(self) -> Self:
         algorithm, lanes = self.algorithm, self.execution.lanes
         if isinstance(algorithm, PPOFamily | TRPOConfig) and (algorithm.n_steps * lanes) % algorithm.batch_size:

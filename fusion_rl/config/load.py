@@ -2,7 +2,7 @@
 
 Later wins: defaults of the models; files of network, scenarios and reward; file of the algorithm (its own
 values and what it advises for execution); file of execution (its own, and what it advises for the algorithm);
-values written in the experiment itself; overrides.
+values written in the experiment itself, those of what it extends first; the profile; overrides.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,23 +15,23 @@ from pydantic import ValidationError
 
 from fusion_rl.config import yaml_text
 from fusion_rl.config.algorithm import ALGORITHM_MODELS, AlgorithmConfig
+from fusion_rl.config.chain import read_chain, read_entries
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.layers import Scalar, Tree, leaves, mark, merge, plain, scalars, variant_key
+from fusion_rl.config.profiles import PROFILES
 from fusion_rl.config.save import dump, save_resolved
 from fusion_rl.config.schema import expand, explain
 from fusion_rl.config.sources import (
     CONCERNS,
     Entry,
     Source,
-    locate,
     make_files_absolute,
-    own_values,
     plain_copy,
     preset_names,
     preset_summary,
     read_concern,
 )
-from fusion_rl.errors import ConfigError, nearest_hint
+from fusion_rl.errors import ConfigError
 
 __all__ = ["Resolved", "dump", "flatten", "load", "preset_names", "preset_summary", "save_resolved"]
 
@@ -58,21 +58,27 @@ def load(
     execution: Entry | None = None,
     overrides: Overrides = (),
     overrides_from: str = "override",
+    profile: str | None = None,
+    all_scenarios: bool = False,
 ) -> Resolved:
     """Resolve an experiment.
 
     Args:
-        experiment: preset name, YAML file or mapping; None: `deeprmsa-nsfnet`.
+        experiment: preset name, YAML file or mapping, which may extend another (`extends: NAME or FILE`); None:
+            `deeprmsa-nsfnet`.
         network, scenarios, algorithm, reward, execution: what replaces the experiment's own choice of that
             concern, all of it: preset name, YAML file, or values (with `preset: NAME`: changes to it).
         overrides: `["network.k_paths=50", "scenarios.*.load_erlang=210"]`, values as YAML; or a mapping from
             dotted key to value. List entries go by number, by name, or `*` for all. A part wins over a whole.
         overrides_from: what `origin` calls the overrides.
+        profile: "local", "server" or None; see `profiles`. Its execution preset counts where `execution` is None.
+        all_scenarios: keep all scenarios, also with a profile that takes the first alone.
 
     Raises:
         ConfigError: something given is unknown, malformed or not allowed; nothing has been started.
     """
-    top, folder, origin = _read_experiment(DEFAULT_EXPERIMENT if experiment is None else experiment)
+    chain = read_chain(DEFAULT_EXPERIMENT if experiment is None else experiment)
+    origin = chain[-1].origin
     given = dict(zip(CONCERNS, (network, scenarios, algorithm, reward, execution), strict=True))
     changes = _parse(overrides, overrides_from)
     for concern in CONCERNS:  # `network=maskrsa-nsfnet` chooses a preset
@@ -82,19 +88,25 @@ def load(
     files: dict[str, Source] = {}
     inline: list[Source] = []
     for concern in CONCERNS:
-        entry, base, label = given[concern], Path(), f"{concern} argument"
-        if entry is None:
-            entry, base, label = top.get(concern, DEFAULT_PRESETS.get(concern)), folder, origin
-        if entry is None:
+        entries = [(link.values[concern], link.folder, link.origin) for link in chain if concern in link.values]
+        if given[concern] is not None:
+            entries = [(given[concern], Path(), f"{concern} argument")]
+        elif not entries and concern in DEFAULT_PRESETS:
+            entries = [(DEFAULT_PRESETS[concern], Path(), origin)]
+        if not entries:
             raise ConfigError(f"{origin} names no {concern}: give a preset ({', '.join(preset_names(concern))})")
-        file, values = _read_entry(concern, entry, base, label)
+        file, values = read_entries(concern, entries)
         if file is not None:
             files[concern] = file
-        if values is not None:
-            inline.append(values)
+        inline += values
 
-    named = Source("experiment", {key: top[key] for key in ("name", "description") if key in top}, origin)
-    tree = _merge_all([*files.values(), named, *inline], changes, overrides_from)
+    top: dict[str, Any] = {
+        key: link.values[key] for link in chain for key in ("name", "description") if key in link.values
+    }
+    sources = [*files.values(), Source("experiment", top, origin), *inline]
+    if profile is not None:
+        sources += _of_profile(profile, sources, all_scenarios, mode=given["execution"] is None)
+    tree = _merge_all(sources, changes, overrides_from)
     try:
         config = ExperimentConfig.model_validate(plain(tree))
     except ValidationError as error:
@@ -115,41 +127,27 @@ def flatten(config: ExperimentConfig) -> dict[str, Scalar]:
     return scalars(config.model_dump(mode="json"))
 
 
-def _read_experiment(experiment: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path, str]:
-    """An experiment's own mapping, the folder that its files are relative to, and the words that name it."""
-    if isinstance(experiment, Mapping):
-        top, folder, origin, name = dict(experiment), Path(), "experiment argument", "custom"
-    else:
-        path = locate("experiment", experiment, Path())
-        top, folder, name = yaml_text.read(path), path.parent, path.stem
-        origin = f"experiment file {experiment}"
-        if not isinstance(top, dict):
-            raise ConfigError(f"{origin}: expected the concerns of an experiment, got {str(top)[:60]!r}")
-    for key in top:
-        if key not in ExperimentConfig.model_fields:
-            hint = nearest_hint(str(key), ExperimentConfig.model_fields)
-            raise ConfigError(f"{origin}: unknown key '{key}': {hint}")
-    return {"name": name, **top}, folder, origin
-
-
-def _read_entry(concern: str, entry: Any, folder: Path, origin: str) -> tuple[Source | None, Source | None]:
-    """What an experiment or a caller says of one concern: (the file it names, the values it gives itself)."""
-    if isinstance(entry, str | Path):
-        return read_concern(concern, entry, folder), None
-    if not isinstance(entry, Mapping) or "preset" not in entry:
-        return None, own_values(concern, entry, folder, origin)
-    file = read_concern(concern, entry["preset"], folder)
-    values: Any = {key: value for key, value in entry.items() if key != "preset"}
-    if not values:
-        return file, None
-    if concern == "scenarios" and "scenarios" not in values:  # changes to every scenario of the preset
-        changed = own_values(concern, values, folder, origin)
-        return file, Source(concern, {concern: {"*": changed.values[concern][0]}}, origin)
-    return file, own_values(concern, values, folder, origin)
+def _of_profile(name: str, sources: list[Source], all_scenarios: bool, mode: bool) -> list[Source]:
+    """What a profile lays over an experiment: its execution preset, if none was chosen, and its own values."""
+    profile, origin = PROFILES[name], f"profile {name}"
+    found = [read_concern("execution", profile.mode, Path())] if mode else []
+    values = profile.values(plain(_merged([*sources, *found])), all_scenarios)
+    return [*found, Source("profile", values, origin)]
 
 
 def _merge_all(sources: list[Source], changes: dict[str, Any], overrides_from: str) -> Tree:
     """All layers, lowest first, and the overrides on top."""
+    tree = _merged(sources)
+    for path, value in sorted(changes.items(), key=_whole_first):
+        for steps in expand(path, tree, overrides_from):
+            nested: Any = reduce(lambda inner, step: {step: inner}, reversed(steps), plain_copy(value))
+            make_files_absolute(nested, Path(), overrides_from)
+            tree = merge(tree, mark(nested, overrides_from))
+    return tree
+
+
+def _merged(sources: list[Source]) -> Tree:
+    """The layers one over the other, each less what the chosen algorithm does not know."""
     own = [source.values["algorithm"] for source in sources if source.concern == "algorithm"]
     names = [values["name"] for values in own if "name" in values]
     chosen = ALGORITHM_MODELS.get(str(names[-1])) if names else None
@@ -157,11 +155,6 @@ def _merge_all(sources: list[Source], changes: dict[str, Any], overrides_from: s
     tree: Tree = {}
     for layer in layers:
         tree = merge(tree, layer)
-    for path, value in sorted(changes.items(), key=_whole_first):
-        for steps in expand(path, tree, overrides_from):
-            nested: Any = reduce(lambda inner, step: {step: inner}, reversed(steps), plain_copy(value))
-            make_files_absolute(nested, Path(), overrides_from)
-            tree = merge(tree, mark(nested, overrides_from))
     return tree
 
 
@@ -171,7 +164,8 @@ def _fitting(source: Source, algorithm: type[AlgorithmConfig] | None) -> dict[st
         return source.values
     others = {key for model in ALGORITHM_MODELS.values() for key in model.model_fields} - set(algorithm.model_fields)
     advice = {key: value for key, value in source.values["algorithm"].items() if key not in others}
-    return {**source.values, "algorithm": advice}
+    values = {concern: entries for concern, entries in source.values.items() if concern != "algorithm"}
+    return {**values, "algorithm": advice} if advice else values
 
 
 def _parse(overrides: Overrides, origin: str) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 import filecmp
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from fusion_rl.config import yaml_text
 from fusion_rl.config.experiment import ExperimentConfig
-from fusion_rl.config.sources import named_files
+from fusion_rl.config.sources import CONCERNS, named_files
 from fusion_rl.errors import ConfigError
 
 FILE_NAME = "resolved_config.yaml"
@@ -39,6 +41,41 @@ def save_resolved(config: ExperimentConfig, folder: str | Path) -> Path:
     path = folder / FILE_NAME
     yaml_text.write(path, values, _COMMENT)
     return path
+
+
+def write_experiment(experiment: Mapping[str, Any], path: Path) -> Path:
+    """Write an experiment, as `load` takes it, to one YAML file.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    _make_folder(path.parent)
+    yaml_text.write(path, dict(experiment))
+    return path
+
+
+def write_concerns(config: ExperimentConfig, folder: Path) -> Path:
+    """Write a file for each of the five concerns, and `experiment.yaml` that names them; returns that one.
+
+    Raises:
+        ConfigError: a file cannot be written.
+    """
+    _make_folder(folder)
+    values = config.model_dump(mode="json")
+    for concern in CONCERNS:
+        content = {"scenarios": values[concern]} if concern == "scenarios" else values[concern]
+        yaml_text.write(folder / f"{concern}.yaml", content)
+    names = {concern: f"{concern}.yaml" for concern in CONCERNS}
+    top = {"name": config.name, "description": config.description, **names}
+    yaml_text.write(folder / "experiment.yaml", top)
+    return folder / "experiment.yaml"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
 def _copy_input(source: Path, inputs: Path) -> Path:

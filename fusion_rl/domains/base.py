@@ -5,7 +5,7 @@ Training, evaluation and the environments know a domain by this protocol alone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from gymnasium import spaces
 
@@ -36,6 +36,10 @@ class BatchSimulator(Protocol):
     observation_space: spaces.Space[Any]
     action_space: spaces.Discrete
 
+    @property
+    def scenario_names(self) -> tuple[str, ...]:
+        """The scenarios that the lanes share."""
+
     def reset(self, lanes: Sequence[int], seeds: Sequence[int | None] | None = None) -> None:
         """Begin a new episode on some lanes.
 
@@ -57,6 +61,12 @@ class BatchSimulator(Protocol):
 
     def masks(self) -> Bools:
         """Actions that can be served, [B, A]; one is left where none can. A copy."""
+
+    def scenario_of(self, lane: int) -> int:
+        """Number, among `scenario_names`, of the scenario that a lane runs now."""
+
+    def requests_by_scenario(self) -> Ints64:
+        """Requests decided of each scenario so far, [scenarios]."""
 
     def close(self) -> None:
         """Release what the simulator holds."""
@@ -84,6 +94,9 @@ class Tally(Protocol):
 
     def blocking_by_lane(self) -> Floats:
         """Service blocking of each lane, [B]."""
+
+    def plus(self, other: Self) -> Self:
+        """The requests of both, lane by lane."""
 
     @property
     def service_blocking(self) -> Estimate: ...

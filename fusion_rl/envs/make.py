@@ -41,7 +41,8 @@ def create_sim_env(
             unified. Both decide the same requests alike.
         setting: what the domain prepared from this configuration before; None: prepared now.
         seed: of the traffic; None: execution.seed.
-        episode: `warmup_requests` and `episode_requests`, in place of the scenario's own; `scenario`, its number.
+        episode: `warmup_requests` and `episode_requests`, in place of the scenario's own; `scenario`, its number (of
+            several, its one lane otherwise runs the next one each episode).
 
     Raises:
         UnknownNameError: an environment variable has a value that means nothing, or an entry has no such name.

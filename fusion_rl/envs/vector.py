@@ -16,7 +16,7 @@ class OpticalVecEnv(VecEnv):
 
     A lane whose episode ends is reset at once. Its info then holds what Stable-Baselines3 looks for (`episode`,
     `terminal_observation`, `TimeLimit.truncated`), `terminal_action_mask` for the masked agents, and
-    `service_blocking`, the share of the episode's requests that were blocked.
+    `service_blocking`, the share of the episode's requests that were blocked, and `scenario`, whose they were.
 
     Args:
         simulator: the lanes.
@@ -121,6 +121,7 @@ class OpticalVecEnv(VecEnv):
         info = {
             "episode": {"r": float(self._returns[b]), "l": length, "t": 0.0},
             "service_blocking": self._blocked[b] / length,
+            "scenario": self.simulator.scenario_names[self.simulator.scenario_of(b)],
             "TimeLimit.truncated": True,
             "terminal_observation": (
                 {name: part[b] for name, part in observations.items()}

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# tags of a run that goes on from another one's model
+PARENT_RUN_TAG = "fusion_rl.parent_run"
+PARENT_CHECKPOINT_TAG = "fusion_rl.parent_checkpoint"
+STEPS_BEFORE_TAG = "fusion_rl.steps_before"  # training steps in all runs before this one
+SCENARIOS_TAG = "scenarios"
+
+
 class RunStatus(StrEnum):
     """How a run stands. A run whose process was killed outright stays RUNNING: nobody was left to say so."""
 

@@ -156,15 +156,20 @@ class Checkpointing(BaseCallback):
 
 
 def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """An evaluation as metrics, named alike everywhere."""
-    service, bit_rate = evaluation.tally.service_blocking, evaluation.tally.bit_rate_blocking
-    return {
-        "evaluation/service_blocking": service.mean,
-        "evaluation/service_blocking_ci95": service.ci95,
-        "evaluation/bit_rate_blocking": bit_rate.mean,
-        **{f"evaluation/service_blocking_{name}": value for name, value in evaluation.spread.items()},
-        **{f"evaluation/{name}": value for name, value in evaluation.usage.items()},
-    }
+    """An evaluation as metrics, named alike everywhere: of all scenarios together, and of each by its name."""
+    found = {"evaluation": evaluation}
+    found |= {f"evaluation/{scenario}": part for scenario, part in evaluation.by_scenario.items()}
+    metrics: dict[str, float] = {}
+    for prefix, part in found.items():
+        service, bit_rate = part.tally.service_blocking, part.tally.bit_rate_blocking
+        metrics |= {
+            f"{prefix}/service_blocking": service.mean,
+            f"{prefix}/service_blocking_ci95": service.ci95,
+            f"{prefix}/bit_rate_blocking": bit_rate.mean,
+            **{f"{prefix}/service_blocking_{name}": value for name, value in part.spread.items()},
+            **{f"{prefix}/{name}": value for name, value in part.usage.items()},
+        }
+    return metrics
 
 
 class ProgressBar(BaseCallback):

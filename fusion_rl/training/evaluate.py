@@ -5,7 +5,7 @@ threads; each policy serves the warm-up itself, and the warm-up does not count.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,16 @@ _BLOCK = 256  # steps between counts of an agent's decisions
 Progress = Callable[[int], None]
 
 
+class Each(tuple[Any, ...]):
+    """A condition's value in each of several scenarios; formats as one does, the values between slashes."""
+
+    def __format__(self, how: str) -> str:
+        return "/".join(dict.fromkeys(format(value, how) for value in self))
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """A policy's result on one scenario, with what it must name to mean anything.
+    """A policy's result on one scenario or several together, with what it must name to mean anything.
 
     Attributes:
         policy: what the user calls it.
@@ -33,6 +40,8 @@ class Evaluation:
         tally: the counts.
         requests_per_second: by wall clock, warm-up included.
         usage: utilisation and fragmentation, where the evaluation measured them.
+        link_utilisation: mean share of slots in use, [L].
+        parts: the scenarios by themselves, where this is of several together.
     """
 
     policy: str
@@ -41,6 +50,7 @@ class Evaluation:
     requests_per_second: float
     usage: dict[str, float]
     link_utilisation: Any = None
+    parts: tuple["Evaluation", ...] = ()
 
     @property
     def service_blocking(self) -> Estimate:
@@ -53,6 +63,11 @@ class Evaluation:
         by_lane = self.tally.blocking_by_lane()
         std = float(by_lane.std(ddof=1)) if by_lane.size > 1 else float("nan")
         return {"std": std, "min": float(by_lane.min()), "max": float(by_lane.max())}
+
+    @property
+    def by_scenario(self) -> dict[str, "Evaluation"]:
+        """Each scenario by itself."""
+        return {str(part.conditions["scenario"]): part for part in self.parts or (self,)}
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON types."""
@@ -68,6 +83,7 @@ class Evaluation:
             "block_reasons": self.tally.block_reasons,
             **self.usage,
             "requests_per_second": self.requests_per_second,
+            **({"scenarios": {name: part.as_dict() for name, part in self.by_scenario.items()}} if self.parts else {}),
         }
 
 
@@ -122,6 +138,49 @@ def evaluate(
             rollout.gauge.link_utilisation,
         )
     return _evaluate_agent(config, domain, setting, chosen, requests, lanes, seed, scenario, conditions, progress)
+
+
+def evaluate_scenarios(config: ExperimentConfig, policy: str | Policy, **same: Any) -> Evaluation:
+    """Evaluate a policy on every scenario, each on as many requests: by themselves and together.
+
+    Args:
+        config: network and scenarios.
+        policy: as `evaluate` takes it.
+        same: further arguments of `evaluate`, but for the scenario.
+    """
+    domain = domain_of(config)
+    chosen = find(policy, domain, config.execution.tracking_dir) if isinstance(policy, str) else policy
+    given = {"setting": domain.prepare(config), **same}
+    return together([evaluate(config, chosen, scenario=s, **given) for s in range(len(config.scenarios))])
+
+
+def together(parts: Sequence[Evaluation]) -> Evaluation:
+    """One policy's results on several scenarios as one: a single one as it is.
+
+    All are of the same number of requests, so the share that is blocked is the mean over scenarios. Its interval is
+    over lanes: lane i of all scenarios is one part, since their traffic may have been drawn from the same numbers.
+    A condition in which the scenarios differ becomes its value in `Each`.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    tally = parts[0].tally
+    for part in parts[1:]:
+        tally = tally.plus(part.tally)
+    conditions = {
+        key: value if len(values) == 1 else Each(part.conditions.get(key) for part in parts)
+        for key, value in parts[0].conditions.items()
+        for values in [{repr(part.conditions.get(key)) for part in parts}]
+    }
+    seconds = sum(part.tally.requests / part.requests_per_second for part in parts)
+    return Evaluation(
+        policy=parts[0].policy,
+        conditions=conditions,
+        tally=tally,
+        requests_per_second=tally.requests / seconds,
+        usage={name: float(np.mean([part.usage[name] for part in parts])) for name in parts[0].usage},
+        link_utilisation=np.mean([part.link_utilisation for part in parts], axis=0),
+        parts=tuple(parts),
+    )
 
 
 def _evaluate_agent(

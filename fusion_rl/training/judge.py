@@ -10,7 +10,8 @@ from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import flatten
 from fusion_rl.envs.make import domain_of
 from fusion_rl.errors import PolicyError
-from fusion_rl.training.evaluate import Evaluation, evaluate
+from fusion_rl.training.compare import comparison_columns
+from fusion_rl.training.evaluate import Evaluation, evaluate_scenarios
 from fusion_rl.training.policies import Agent, find, require_fit
 
 EVALUATION_TAG = "evaluation_of"  # of a run that judged an agent and trained none: the agent's address
@@ -23,9 +24,8 @@ class Judgement:
     Attributes:
         run_id, name: in the run log.
         policy: the agent's address.
-        evaluation: the agent's on the first scenario, greedy.
+        evaluation: the agent's, greedy; of several scenarios together, with each in `by_scenario`.
         baselines: the domain's baselines on the same traffic.
-        scenarios: the agent on each scenario.
         loads: load, Erlang -> the agent and the baselines at it, for each of execution.final_loads.
     """
 
@@ -34,7 +34,6 @@ class Judgement:
     policy: str
     evaluation: Evaluation
     baselines: dict[str, Evaluation]
-    scenarios: dict[str, Evaluation]
     loads: dict[float, list[Evaluation]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -44,7 +43,7 @@ class Judgement:
             "name": self.name,
             "evaluation": self.evaluation.as_dict(),
             "baselines": {name: one.as_dict() for name, one in self.baselines.items()},
-            "scenarios": {name: one.as_dict() for name, one in self.scenarios.items()},
+            "scenarios": {name: one.as_dict() for name, one in self.evaluation.by_scenario.items()},
             "loads": {f"{load:g}": [one.as_dict() for one in found] for load, found in self.loads.items()},
         }
 
@@ -65,7 +64,7 @@ def judge(config: ExperimentConfig, policy: str, *, trust: bool = False, console
     from fusion_rl.tracking.mlflow_store import open_store
     from fusion_rl.training.callbacks import evaluation_metrics
     from fusion_rl.training.plots import log_run_figures
-    from fusion_rl.training.run import compare_baselines, comparison_columns, final_loads, tags_of
+    from fusion_rl.training.run import compare_baselines, final_loads, tags_of
 
     domain, execution = domain_of(config), config.execution
     agent = find(policy, domain, execution.tracking_dir, trust=trust)
@@ -92,16 +91,9 @@ def judge(config: ExperimentConfig, policy: str, *, trust: bool = False, console
     with store.start(execution.experiment_name or config.name, name, flatten(config), tags) as run:
         baselines = compare_baselines(config, domain, setting, run, console)
         with console.status(f"judging {policy}"):
-            scenarios = {
-                scenario.name: evaluate(config, agent, scenario=number, **size)
-                for number, scenario in enumerate(config.scenarios)
-            }
+            evaluation = evaluate_scenarios(config, agent, **size)
             loads = final_loads(config, agent, baselines)
-        evaluation = next(iter(scenarios.values()))
         run.log_metrics(evaluation_metrics(evaluation))
-        for scenario, one in list(scenarios.items())[1:]:
-            named = evaluation_metrics(one)
-            run.log_metrics({key.replace("evaluation/", f"evaluation/{scenario}/"): named[key] for key in named})
         run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
         log_run_figures(run, setting, evaluation, baselines, [], {}, loads)
-        return Judgement(run.run_id, run.run_name, policy, evaluation, baselines, scenarios, loads)
+        return Judgement(run.run_id, run.run_name, policy, evaluation, baselines, loads)

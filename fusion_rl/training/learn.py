@@ -125,6 +125,7 @@ class Learning:
         from fusion_rl.agents.catalog import callbacks_of
         from fusion_rl.training.callbacks import Checkpointing, Clock, EpisodeBlocking, Every, ProgressBar
         from fusion_rl.training.early_stopping import EarlyStopping
+        from fusion_rl.training.scenarios import ScenarioProgress
 
         execution = self.config.execution
         bar = ProgressBar(execution.timesteps, console) if execution.progress else None
@@ -135,12 +136,14 @@ class Learning:
             Every(self._log_every(), lambda _: log_action_values(self.agent)),
             Every(self._log_every(), self._record),
         ]
+        if len(self.config.scenarios) > 1:
+            self.callbacks.append(ScenarioProgress(self.env.simulator))
         if execution.early_stopping is not None:
             self.stopping = EarlyStopping(execution.early_stopping)
             self.callbacks.append(self.stopping)
         if execution.eval_every:
             note = bar.note if bar is not None else None
-            self.callbacks.append(Every(execution.eval_every, lambda step: self._evaluate_now(step, note)))
+            self.callbacks.append(Every(execution.eval_every, lambda step: self._evaluate_now(step, console, note)))
         if bar is not None:
             self.callbacks.append(bar)
         self.callbacks.append(
@@ -160,7 +163,7 @@ class Learning:
     def _record(self, _: int) -> None:
         self.agent.dump_logs()
 
-    def _evaluate_now(self, step: int, note: Callable[[str], None] | None) -> None:
+    def _evaluate_now(self, step: int, console: Console, note: Callable[[str], None] | None) -> None:
         from fusion_rl.training.callbacks import evaluation_metrics
 
         started = time.perf_counter()
@@ -174,6 +177,7 @@ class Learning:
             self.run.log_metrics({"early_stopping/waited": self.stopping.waited}, step)
         if note is not None:
             note(f"blocking {estimate}")
+        console.print(f"{step:,} steps: blocking {estimate}", highlight=False)
 
     def _go_on(self, start: resume.Tree) -> None:
         resume.restore(self.agent, self.env, self.domain, start, self.callbacks)

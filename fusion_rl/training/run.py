@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +12,22 @@ from rich.console import Console
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import flatten, load, save_resolved
 from fusion_rl.config.save import FILE_NAME as RESOLVED_FILE
-from fusion_rl.domains.base import Domain
+from fusion_rl.domains.base import BatchSimulator, Domain
 from fusion_rl.envs.make import domain_of
 from fusion_rl.errors import CheckpointError, ConfigError
-from fusion_rl.tracking.base import RunLog
+from fusion_rl.tracking.base import SCENARIOS_TAG, RunLog
 from fusion_rl.tracking.provenance import provenance_tags
 from fusion_rl.training import checkpoints, sanity
+from fusion_rl.training.ancestry import Parent, find_parent, inherit, recorded_parent
 from fusion_rl.training.bundle import SUFFIX
 from fusion_rl.training.checkpoints import Kind
-from fusion_rl.training.evaluate import Evaluation, evaluate
+from fusion_rl.training.compare import comparison_columns, scenario_columns
+from fusion_rl.training.evaluate import Evaluation, evaluate_scenarios
 from fusion_rl.training.interrupts import Interrupts
 from fusion_rl.training.learn import Learning
 from fusion_rl.training.loads import over_loads
 from fusion_rl.training.policies import Policy, as_policy
+from fusion_rl.training.result import RunResult
 from fusion_rl.training.resume import Tree
 
 if TYPE_CHECKING:
@@ -35,75 +38,22 @@ if TYPE_CHECKING:
 STORE_PATIENCE_S = 300.0  # how long a run that is done waits for a store that is away
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """What a training run led to.
-
-    Attributes:
-        run_id, name: in the run log.
-        steps_per_second: of learning alone, evaluations in between left out.
-        checkpoint: the final one, a file.
-        weights_sha256: of the policy's tensors in name order.
-        evaluation: the trained policy's, greedy.
-        baselines: the domain's baselines on the same traffic.
-        parity_disagreements: requests that VecEnv, single environment and replay decided differently.
-        model: address of the stored model.
-        learning_curve: (training step, service blocking, half-width) of the evaluations in between.
-        other_scenarios: the trained policy on each scenario but the first, which `evaluation` is on.
-        stopped_early: why training ended before its last step; None: it did not.
-    """
-
-    run_id: str
-    name: str
-    algorithm: str
-    timesteps: int
-    steps_per_second: float
-    checkpoint: Path
-    weights_sha256: str
-    evaluation: Evaluation
-    baselines: dict[str, Evaluation]
-    parity_disagreements: int
-    model: str
-    learning_curve: list[tuple[int, float, float]]
-    other_scenarios: dict[str, Evaluation]
-    stopped_early: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The result as JSON types."""
-        return {
-            "run_id": self.run_id,
-            "name": self.name,
-            "algorithm": self.algorithm,
-            "timesteps": self.timesteps,
-            "stopped_early": self.stopped_early,
-            "steps_per_second": self.steps_per_second,
-            "checkpoint": str(self.checkpoint),
-            "weights_sha256": self.weights_sha256,
-            "service_blocking": _blocking(self.evaluation),
-            "baselines": {name: _blocking(evaluation) for name, evaluation in self.baselines.items()},
-            "parity_disagreements": self.parity_disagreements,
-            "model": self.model,
-            "other_scenarios": {name: _blocking(found) for name, found in self.other_scenarios.items()},
-            "conditions": self.evaluation.conditions,
-        }
-
-
-def _blocking(evaluation: Evaluation) -> dict[str, float]:
-    estimate = evaluation.service_blocking
-    return {"mean": estimate.mean, "ci95": estimate.ci95}
-
-
-def train(config: ExperimentConfig, *, console: Console | None = None) -> RunResult:
+def train(
+    config: ExperimentConfig, *, console: Console | None = None, resume_from: str | Parent | None = None
+) -> RunResult:
     """Train an agent, compare it with every baseline on held-out traffic, and record all of it.
 
     Args:
         config: the experiment.
         console: where progress is shown; None: on standard error.
+        resume_from: run, checkpoint or stored model whose weights and optimiser this new run goes on from, as
+            `ancestry.find_parent` takes it; None: untrained.
 
     Raises:
         FusionRLError: the network, the traffic, the reward or the run store cannot be used; nothing is written.
     """
-    return _carry_out(config, console or Console(stderr=True), None)
+    parent = find_parent(resume_from, config.execution.tracking_dir) if isinstance(resume_from, str) else resume_from
+    return _carry_out(config, console or Console(stderr=True), None, parent)
 
 
 def resume(run: str | Path, *, tracking_dir: str | Path = "mlruns", console: Console | None = None) -> RunResult:
@@ -132,7 +82,7 @@ def resume(run: str | Path, *, tracking_dir: str | Path = "mlruns", console: Con
         raise CheckpointError(f"run {run_id} cannot be resumed here: there is no {written}")
     config = load(str(written)).config
     execution = config.execution.model_copy(update={"tracking_dir": str(tracking_dir)})
-    return _carry_out(config.model_copy(update={"execution": execution}), console or Console(stderr=True), run_id)
+    return _carry_out(config.model_copy(update={"execution": execution}), console or Console(stderr=True), run_id, None)
 
 
 def can_resume(tracking_dir: str | Path, run_id: str) -> bool:
@@ -140,32 +90,42 @@ def can_resume(tracking_dir: str | Path, run_id: str) -> bool:
     return (checkpoint_folder(tracking_dir, run_id) / "config" / RESOLVED_FILE).is_file()
 
 
-def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | None) -> RunResult:
+def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | None, parent: Parent | None) -> RunResult:
     """A run from its beginning, or from where it was left, to its end."""
     import torch
 
     from fusion_rl.agents.catalog import make_agent
     from fusion_rl.envs.vector import OpticalVecEnv
     from fusion_rl.tracking.mlflow_store import open_store
+    from fusion_rl.training.scenarios import warn_of_few_lanes
 
     execution, domain = config.execution, domain_of(config)
     if execution.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("execution.device is cuda, but torch sees no GPU here: use cpu, or auto")
     torch.set_num_threads(execution.torch_threads)
+    warn_of_few_lanes(config)
     setting = domain.prepare(config)
     env = OpticalVecEnv(domain.make_simulator(config, setting, execution.lanes, execution.seed))
     agent = make_agent(config.algorithm, env, seed=execution.seed, device=execution.device)
+    if parent is not None:
+        inherit(agent, config, parent)
     store, tags = open_store(execution.tracking_dir), tags_of(config, setting)
     for dead in store.reap():
         console.print(f"run {dead.run_id} ({dead.run_name}) was left by its process; it is marked KILLED now")
-    with Interrupts() as interrupts, _open_run(store, config, tags, resumed_id) as run:
+    with Interrupts() as interrupts, _open_run(store, config, tags, resumed_id, parent) as run:
         folder = checkpoints.Folder(checkpoint_folder(execution.tracking_dir, run.run_id), execution.checkpoint_keep)
         if resumed_id is None:
             save_resolved(config, folder.path / "config")  # before all else: it is what a resume begins with
+        start = None if resumed_id is None else _start(folder, tags, console)
+        if resumed_id is not None and start is None:  # it was killed before its first checkpoint
+            parent = recorded_parent(store.find_run(resumed_id).tags, execution.tracking_dir)
+            if parent is not None:
+                inherit(agent, config, parent)
+        console.print(_beginning(config, run, parent), highlight=False, markup=False, soft_wrap=True)
         learning = Learning(
             config, domain, agent, env, run, folder, {"run_id": run.run_id, "tags": tags}, interrupts,
             evaluate=lambda: _evaluate(config, setting, agent, execution.eval_requests, execution.eval_lanes),
-            start=None if resumed_id is None else _start(folder, tags, console),
+            start=start,
         )  # fmt: skip
         if learning.start is None:
             _check_sanity(config, domain, setting, agent, run, console)
@@ -186,11 +146,15 @@ def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | Non
             raise
 
 
-def _open_run(store: "Store", config: ExperimentConfig, tags: dict[str, str], resumed_id: str | None) -> RunLog:
+def _open_run(
+    store: "Store", config: ExperimentConfig, tags: dict[str, str], resumed_id: str | None, parent: Parent | None
+) -> RunLog:
     execution = config.execution
     if resumed_id is None:
         name = execution.run_name or f"{config.algorithm.name} {_loads(config)} seed {execution.seed}"
-        return store.start(execution.experiment_name or config.name, name, flatten(config), tags)
+        tags = tags | parent.tags() if parent is not None else tags
+        parent_run_id = parent.run_id if parent is not None else None
+        return store.start(execution.experiment_name or config.name, name, flatten(config), tags, parent_run_id)
     logged = store.find_run(resumed_id).parameters
     run = store.resume(resumed_id)
     run.log_params({name: value for name, value in flatten(config).items() if name not in logged})
@@ -239,6 +203,13 @@ def _is_version(name: str, before: dict[str, str], now: dict[str, str]) -> bool:
     return name.startswith(("library.", "code.version")) and before.get(name) != now[name]
 
 
+def _beginning(config: ExperimentConfig, run: RunLog, parent: Parent | None) -> str:
+    execution, names = config.execution, config.scenarios.names()
+    origin = "" if parent is None else f" going on from {parent.given}"
+    size = f"{execution.timesteps:,} steps on {execution.lanes} lane{'s' * (execution.lanes > 1)}"
+    return f"run {run.run_id} ({run.run_name}){origin}: {size}, scenario{'s' * (len(names) > 1)} {', '.join(names)}"
+
+
 def _loads(config: ExperimentConfig) -> str:
     return "+".join(f"{scenario.load_erlang:g}" for scenario in config.scenarios) + " E"
 
@@ -252,6 +223,7 @@ def tags_of(config: ExperimentConfig, setting: Any) -> dict[str, str]:
     }
     tags = provenance_tags({"training": execution.seed, "evaluation": execution.eval_seed}, hashes)
     named = {"topology": setting.topology.name, "algorithm": config.algorithm.name, "load": _loads(config)}
+    named[SCENARIOS_TAG] = ", ".join(config.scenarios.names())
     return tags | named
 
 
@@ -263,7 +235,7 @@ def compare_baselines(
     with console.status("comparing the heuristics") as status:
         for name in domain.BASELINES:
             status.update(f"comparing the heuristics: {name}")
-            found[name] = evaluate(
+            found[name] = evaluate_scenarios(
                 config,
                 name,
                 requests=config.execution.final_requests,
@@ -271,16 +243,21 @@ def compare_baselines(
                 setting=setting,
             )
     for name, evaluation in found.items():
-        run.log_metrics({f"baseline/{name}/service_blocking": evaluation.service_blocking.mean})
-        run.log_metrics({f"baseline/{name}/service_blocking_ci95": evaluation.service_blocking.ci95})
+        run.log_metrics(_named(f"baseline/{name}", evaluation))
+        for scenario, part in evaluation.by_scenario.items():
+            run.log_metrics(_named(f"baseline/{name}/{scenario}", part))
     return found
 
 
-def _evaluate(
-    config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", requests: int, lanes: int, scenario: int = 0
-) -> Evaluation:
+def _named(prefix: str, evaluation: Evaluation) -> dict[str, float]:
+    estimate = evaluation.service_blocking
+    return {f"{prefix}/service_blocking": estimate.mean, f"{prefix}/service_blocking_ci95": estimate.ci95}
+
+
+def _evaluate(config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", requests: int, lanes: int) -> Evaluation:
+    """The agent on every scenario; what it blocks is the mean over them."""
     policy = as_policy(config.algorithm.name, agent, config)
-    return evaluate(config, policy, requests=requests, lanes=lanes, setting=setting, scenario=scenario)
+    return evaluate_scenarios(config, policy, requests=requests, lanes=lanes, setting=setting)
 
 
 def _conclude(
@@ -302,7 +279,7 @@ def _conclude(
     policy = as_policy(config.algorithm.name, agent, config)
     parity = disagreements(config, domain, setting, policy, seed=execution.eval_seed)
     run.log_metrics(evaluation_metrics(evaluation), agent.num_timesteps)
-    others = _other_scenarios(config, setting, agent, run)
+    requests = _training_requests(agent)
     steps_per_second = agent.num_timesteps / seconds
     run.log_metrics(
         {"parity/disagreements": parity, "training/steps_per_second": steps_per_second}, agent.num_timesteps
@@ -317,6 +294,7 @@ def _conclude(
         tags={"topology": setting.topology.name, "load": _loads(config)},
     )
     run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
+    run.log_table(scenario_columns(evaluation, baselines, requests), "scenarios.json")
     curve_baselines = _curve_baselines(config, setting, baselines, curve)
     loads = final_loads(config, policy, baselines)
     log_run_figures(run, setting, evaluation, baselines, curve, curve_baselines, loads)
@@ -333,21 +311,8 @@ def _conclude(
         parity_disagreements=parity,
         model=model,
         learning_curve=curve,
-        other_scenarios=others,
+        training_requests=requests,
     )
-
-
-def _other_scenarios(
-    config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", run: RunLog
-) -> dict[str, Evaluation]:
-    """The agent on each scenario but the first, recorded under the scenario's name."""
-    execution, found = config.execution, {}
-    for number, scenario in enumerate(list(config.scenarios)[1:], start=1):
-        result = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes, number)
-        blocking = {f"evaluation/{scenario.name}/service_blocking": result.service_blocking.mean}
-        run.log_metrics(blocking, agent.num_timesteps)
-        found[scenario.name] = result
-    return found
 
 
 def final_loads(config: ExperimentConfig, policy: Policy, baselines: Iterable[str]) -> dict[float, list[Evaluation]]:
@@ -363,7 +328,12 @@ def _curve_baselines(
     """The baselines on the traffic of the learning curve, which is shorter than that of the comparison."""
     execution = config.execution
     size: dict[str, Any] = {"requests": execution.eval_requests, "lanes": execution.eval_lanes, "setting": setting}
-    return {name: evaluate(config, name, **size) for name in names} if curve else {}
+    return {name: evaluate_scenarios(config, name, **size) for name in names} if curve else {}
+
+
+def _training_requests(agent: "BaseAlgorithm") -> dict[str, int]:
+    simulator: BatchSimulator = agent.get_env().get_attr("simulator")[0]  # type: ignore[union-attr]
+    return dict(zip(simulator.scenario_names, simulator.requests_by_scenario().tolist(), strict=True))
 
 
 def checkpoint_folder(tracking_dir: str | Path, run_id: str) -> Path:
@@ -374,25 +344,3 @@ def checkpoint_folder(tracking_dir: str | Path, run_id: str) -> Path:
 def _model_name(config: ExperimentConfig) -> str:
     # The registry takes neither / nor : in a name.
     return config.execution.model_name or re.sub(r"[/:]+", "-", f"{config.name}-{config.algorithm.name}")
-
-
-def comparison_columns(evaluation: Evaluation, baselines: dict[str, Evaluation]) -> dict[str, list[Any]]:
-    """The trained policy and every baseline, least blocking first, as columns of a table."""
-    rows = sorted([evaluation, *baselines.values()], key=lambda row: row.service_blocking.mean)
-    trained = evaluation.tally.blocking_by_lane()
-    return {
-        "policy": [row.policy for row in rows],
-        "service_blocking": [row.service_blocking.mean for row in rows],
-        "ci95": [row.service_blocking.ci95 for row in rows],
-        "bit_rate_blocking": [row.tally.bit_rate_blocking.mean for row in rows],
-        "difference_to_agent": [float((row.tally.blocking_by_lane() - trained).mean()) for row in rows],
-        "difference_ci95": [paired_half_width(row, evaluation) for row in rows],
-        "requests_per_second": [row.requests_per_second for row in rows],
-    }
-
-
-def paired_half_width(one: Evaluation, other: Evaluation) -> float:
-    """Half-width of the 95 % interval of the difference of two policies on the same lanes of traffic."""
-    from fusion_rl.domains.optical.metrics import t_half_width
-
-    return t_half_width(one.tally.blocking_by_lane() - other.tally.blocking_by_lane())

@@ -59,6 +59,7 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert "deeprmsa-nsfnet" in listed["experiment"]
     assert set(listed["algorithm"]) >= set(ALGORITHM_MODELS)
+    assert set(listed["execution"]) >= {"sanity", "quick", "production", "long", "gpu"}
     assert "ptrnet80-nsfnet" in run(capsys, "config", "presets", "network")[1]
 
 

@@ -142,7 +142,7 @@ def test_a_trained_agent_is_recorded_and_can_be_evaluated_again(
     assert (result["name"], result["parity_disagreements"]) == ("mine", 0)
     assert "ksp-ff" in result["baselines"]
 
-    same_traffic = ("--requests", "800", "--lanes", "8", "--seed", "10000")
+    same_traffic = ("--requests", "800", "--lanes", "8", "--seed", "10000", "--all-scenarios")
     for address in (result["checkpoint"], result["model"], f"runs:/{result['run_id']}/checkpoints/final.zip"):
         again = run_json(capsys, "evaluate", "-e", experiment, "--policy", address, *same_traffic)
         assert again["service_blocking"] == result["service_blocking"]
@@ -166,7 +166,7 @@ def test_training_without_json_says_where_the_agent_stands_and_what_to_do_next(
     assert "difference to maskable-ppo" in out
     assert "ksp-ff" in out
     assert "fusion-rl ui --tracking-dir mlruns" in out
-    advised = re.search(r"fusion-rl (evaluate .*\.bundle)", out)
+    advised = re.search(r"fusion-rl (evaluate .*\.bundle --all-scenarios)", out)
     assert advised is not None
     words = shlex.split(advised[1])
     assert words[:5] == ["evaluate", "--experiment", experiment, "--load", "30.0"]
@@ -178,3 +178,77 @@ def test_a_setting_that_failed_to_train_left_no_run(experiment: str, capsys: pyt
     assert (code, out) == (2, "")
     assert "must divide" in err
     assert not Path("mlruns").exists()
+
+
+def test_scenarios_are_evaluated_by_themselves_and_together(
+    experiment: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("evaluate", "-e", experiment, "-p", "ksp-ff", "-p", "random", *FEW)
+    both = run_json(capsys, *asked, "--all-scenarios")["policies"][0]
+    parts = [run_json(capsys, *asked, "--scenario", name)["policies"][0] for name in ("tiny", "busy")]
+    for part in parts:
+        assert both["scenarios"][part["scenario"]]["service_blocking"] == part["service_blocking"]
+    means = [part["service_blocking"]["mean"] for part in parts]
+    assert both["service_blocking"]["mean"] == pytest.approx(sum(means) / 2)
+    out = run(capsys, *asked, "--all-scenarios")[1]
+    assert "20/40 E nominal" in out
+    assert re.search(r"busy +│ 40 ", out)
+    assert f"{both['scenarios']['busy']['service_blocking']['mean']:.5f} ± " in out
+    code, _, err = run(capsys, *asked, "--all-scenarios", "--scenario", "busy")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_training_on_several_scenarios_ends_with_a_table_of_each(
+    experiment: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, "train", "-e", experiment, "--timesteps", "128", "--lanes", "1", "--name", "turns",
+                         "--set", "algorithm.batch_size=32")  # fmt: skip
+    assert code == 0
+    assert "warning: 2 scenarios take turns on 1 lane" in err
+    assert "128 steps on 1 lane, scenarios tiny, busy" in err
+    row = next(line for line in out.splitlines() if line.startswith("│ busy"))
+    assert row.split("│")[3].strip() == "28", "100 of the first scenario, then 28 of the second"
+
+
+def test_the_local_profile_is_short_and_the_server_profile_writes_a_log(
+    experiment: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = ("--timesteps", "128", "--set", "execution.eval_every=64", "--set", "execution.eval_requests=80")
+    local = run_json(capsys, "train", "-e", experiment, "--profile", "local", *short)
+    assert local["timesteps"] == 128
+    assert set(local["scenarios"]) == {"tiny"}
+    few = ("--set", "execution.final_requests=800")
+    code, _, err = run(capsys, "train", "-e", experiment, "--profile", "server", *short, *few, "--model-name", "served")
+    assert code == 0, err
+    [log] = Path("mlruns/logs").glob("*/train.log")
+    assert str(log) in err
+    assert "steps: blocking" not in err
+    text = log.read_text()
+    assert "128 steps on 4 lanes, scenarios tiny, busy" in " ".join(text.split())
+    assert text.count("steps: blocking") == 2
+    code, out, _ = run(capsys, "config", "show", "-e", str(log.with_name("resolved_config.yaml")), "--json")
+    assert code == 0
+    assert json.loads(out)["execution.model_name"]["value"] == "served"
+    assert run_json(capsys, "evaluate", "-e", experiment, "-p", "models:/served/1", *FEW)["blocked_requests"] >= 0
+
+
+def test_a_model_goes_on_with_its_own_experiment_or_with_other_scenarios(
+    experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = run_json(capsys, "train", "-e", experiment, "--timesteps", "128", "--name", "first")
+    second = run_json(capsys, "train", "--resume-from", "first", "--timesteps", "256", "--load", "30")
+    assert second["timesteps"] == 256
+    assert {found["service_blocking"]["mean"] > 0 for found in second["scenarios"].values()} == {True}
+    other = {"extends": experiment, "scenarios": [{**tiny.SCENARIO.model_dump(mode="json"), "name": "other"}]}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))
+    third = run_json(capsys, "train", "-e", "other.yaml", "--resume-from", second["checkpoint"], "--timesteps", "128")
+    assert set(third["scenarios"]) == {"other"}
+    chain = run_json(capsys, "lineage", third["run_id"])["runs"]
+    assert [row["run_id"] for row in chain] == [first["run_id"], second["run_id"], third["run_id"]]
+
+    code, out, err = run(capsys, "train", "--resume-from", "first", "--set", "network.k_paths=1")
+    assert (code, out) == (2, "")
+    assert "action space: it has Discrete(2), here Discrete(1)" in err
+    code, _, err = run(capsys, "train", "--resume-from", "frist")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "frist" in err

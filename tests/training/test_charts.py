@@ -17,7 +17,8 @@ from fusion_rl.tracking.mlflow_store import Store, open_store
 from fusion_rl.training import charts, interactive
 from fusion_rl.training.evaluate import Evaluation
 from fusion_rl.training.loads import over_loads
-from fusion_rl.training.run import RunResult, train
+from fusion_rl.training.result import RunResult
+from fusion_rl.training.run import train
 from tests.agents.worlds import agent_of, seen_after, settings_of
 
 LOADS = (4.0, 8.0)

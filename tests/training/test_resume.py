@@ -24,7 +24,8 @@ from fusion_rl.tracking.mlflow_store import open_store
 from fusion_rl.training import agreement, bundle, plots
 from fusion_rl.training.callbacks import EpisodeBlocking
 from fusion_rl.training.interrupts import Interrupted
-from fusion_rl.training.run import RunResult, can_resume, resume, train
+from fusion_rl.training.result import RunResult
+from fusion_rl.training.run import can_resume, resume, train
 
 History = list[tuple[str, int, float]]
 

@@ -27,7 +27,8 @@ from fusion_rl.tracking.mlflow_store import open_store
 from fusion_rl.training import checkpoints
 from fusion_rl.training.evaluate import evaluate
 from fusion_rl.training.policies import as_policy
-from fusion_rl.training.run import RunResult, train
+from fusion_rl.training.result import RunResult
+from fusion_rl.training.run import train
 
 SMALL = {
     "network.slots": 40,
@@ -237,23 +238,6 @@ def test_looking_for_a_policy_makes_no_store(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="no runs"):
         evaluate(small_config(tmp_path / "mlruns"), "models:/nothing/1")
     assert not list(tmp_path.iterdir())
-
-
-def test_every_scenario_is_evaluated_and_needs_a_lane(tmp_path: Path) -> None:
-    first = small_config(tmp_path).scenarios[0].model_dump()
-    both = {"scenarios": [first, {**first, "name": "busy", "load_erlang": 600.0}]}
-    done = train(load("deeprmsa-nsfnet", scenarios=both, overrides=_overrides(tmp_path)).config)
-    busy = done.as_dict()["other_scenarios"]["busy"]
-    assert busy["mean"] > done.as_dict()["service_blocking"]["mean"] + busy["ci95"]
-    with pytest.raises(ConfigError, match="at least the number of scenarios"):
-        load("deeprmsa-nsfnet", scenarios=both, overrides={**_overrides(tmp_path), "execution.lanes": 1})
-
-
-def _overrides(folder: Path) -> dict[str, object]:
-    """The overrides of `small_config` that say nothing of scenarios."""
-    sizes = {"execution.timesteps": 256, "execution.lanes": 4, "algorithm.n_steps": 64, "algorithm.batch_size": 64}
-    small = {key: value for key, value in SMALL.items() if not key.startswith("scenarios")}
-    return {**small, **sizes, "execution.eval_every": 0, "execution.tracking_dir": str(folder)}
 
 
 def test_an_exported_zip_is_complete_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

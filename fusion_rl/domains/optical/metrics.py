@@ -112,6 +112,13 @@ class Tally:
             self.verdicts[lane],
         )
 
+    def plus(self, other: "Tally") -> "Tally":
+        """The requests of both, lane by lane: lane i of a mean over scenarios is lane i of each."""
+        both = Tally(len(self.offered), self.requests + other.requests, self.warmup_requests)
+        for counts in ("offered", "blocked", "offered_gbps", "blocked_gbps", "verdicts"):
+            setattr(both, counts, getattr(self, counts) + getattr(other, counts))
+        return both
+
     @property
     def service_blocking(self) -> Estimate:
         """Share of the requests that were blocked."""

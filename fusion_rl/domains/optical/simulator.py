@@ -1,6 +1,7 @@
 """The optical domain as a `BatchSimulator`: lanes of traffic, stepped with action numbers."""
 
 from collections.abc import Sequence
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ class OpticalSimulator:
     """Lanes of one setting, decided by action numbers.
 
     An episode is a scenario's warm-up, served by KSP-FF, and then its requests_per_episode requests, which the
-    agent decides. Lane b runs scenario b modulo the number of scenarios.
+    agent decides. Scenarios are shared out over the lanes as evenly as can be; where there are more scenarios than
+    lanes, the lanes go through them episode by episode (`scenario_at`).
 
     Args:
         setting: network and scenarios.
@@ -66,12 +68,12 @@ class OpticalSimulator:
         self._codec = codec_of(action)
         world = setting.world
         self._reward = REWARDS[reward.name](reward, world)
-        models = setting.models if scenario is None else (setting.models[scenario],)
-        self._models = [models[b % len(models)] for b in range(num_lanes)]
-        self._warmup = np.array([_given(warmup_requests, m.scenario.warmup_requests) for m in self._models])
-        self._episode = np.array([_given(episode_requests, m.scenario.requests_per_episode) for m in self._models])
-        for b, model in enumerate(self._models):
-            model.require([b], int(self._warmup[b] + self._episode[b]))
+        self._models = setting.models if scenario is None else (setting.models[scenario],)
+        self._warmup = [_given(warmup_requests, m.scenario.warmup_requests) for m in self._models]
+        self._episode = [_given(episode_requests, m.scenario.requests_per_episode) for m in self._models]
+        for b in range(num_lanes):
+            for s in _scenarios_of(b, num_lanes, len(self._models)):
+                self._models[s].require([b], self._warmup[s] + self._episode[s])
         handed = (self._codec.decode, self._codec.mask, self._observation.write)
         self._batch_step, self._batch_look = handing(batch.step, *handed), handing(batch.look, *handed)
         self._layout = self._observation.layout(world)
@@ -161,6 +163,31 @@ class OpticalSimulator:
                 gauge.add_lightpaths(b, *lane_state.lightpaths_in_use(view.lightpaths))
 
     @property
+    def scenario_names(self) -> tuple[str, ...]:
+        """The scenarios that the lanes share."""
+        return tuple(model.scenario.name for model in self._models)
+
+    def scenario_of(self, lane: int) -> int:
+        """Number, among `scenario_names`, of the scenario that a lane runs now."""
+        return scenario_at(lane, max(int(self._episodes[lane]), 0), self.num_lanes, len(self._models))
+
+    def requests_by_scenario(self) -> Ints64:
+        """Requests decided of each scenario since the lanes' seeds were set; [scenarios].
+
+        Episodes are counted as whole, so a lane that was reset in mid-episode counts for more than it decided.
+        """
+        counts = np.zeros(len(self._models), np.int64)
+        for b in range(self.num_lanes):
+            if self._episodes[b] < 0:
+                continue
+            period = _scenarios_of(b, self.num_lanes, len(self._models))
+            whole, rest = divmod(int(self._episodes[b]), len(period))
+            for turn, s in enumerate(period):
+                counts[s] += (whole + (turn < rest)) * self._episode[s]
+            counts[self.scenario_of(b)] += self._episode[self.scenario_of(b)] - self._left[b]
+        return counts
+
+    @property
     def state(self) -> lane_state.State:
         """The lanes, to read."""
         return self._state
@@ -202,10 +229,11 @@ class OpticalSimulator:
 
     def _start(self, b: int) -> None:
         """Make lane b idle, warm it up, and put the episode's first requests into its window."""
-        stream = self._models[b].stream(int(self._seeds[b]), b, int(self._episodes[b]))
+        s = self.scenario_of(b)
+        stream = self._models[s].stream(int(self._seeds[b]), b, int(self._episodes[b]))
         self._streams[b] = stream
         lane_state.clear(self._state, self.setting.world, np.array([b], np.int32))
-        left = int(self._warmup[b])
+        left = self._warmup[s]
         while left > 0:
             asked = stream.take(min(left, 8 * WINDOW))
             out = room_for(asked.arrival.size)
@@ -214,7 +242,7 @@ class OpticalSimulator:
             left -= asked.arrival.size
         self._make_room(int(self._state.live[b, 0]))
         self._put(b, 0, stream.take(WINDOW))
-        self._left[b] = self._episode[b]
+        self._left[b] = self._episode[s]
 
     def _make_room(self, live: int) -> None:
         """A step can add one service to every lane, and a kernel cannot grow the state."""
@@ -259,6 +287,22 @@ class OpticalSimulator:
             self._view,
             lanes,
         )
+
+
+def scenario_at(lane: int, episode: int, lanes: int, scenarios: int) -> int:
+    """The scenario of a lane's episode.
+
+    With a lane for each scenario or more, lane b runs scenario b modulo their number in all episodes. With fewer
+    lanes, each round of episodes takes the next scenarios, so that after ceil(scenarios / lanes) rounds each has
+    had its turn. Lane and episode number alone decide.
+    """
+    return lane % scenarios if lanes >= scenarios else (lane + episode * lanes) % scenarios
+
+
+def _scenarios_of(lane: int, lanes: int, scenarios: int) -> list[int]:
+    """The scenarios of a lane's episodes, in order, until they begin again."""
+    rounds = 1 if lanes >= scenarios else scenarios // gcd(lanes, scenarios)
+    return [scenario_at(lane, episode, lanes, scenarios) for episode in range(rounds)]
 
 
 def _given(value: int | None, otherwise: int) -> int:

@@ -23,8 +23,7 @@ _LIVE = (Stream, TraceStream, Bursts)  # what changes while requests are drawn, 
 
 def snapshot(simulator: OpticalSimulator) -> Kept:
     """Everything about the lanes that serving requests changes; copies."""
-    models = simulator.setting.models
-    which = [next(i for i, model in enumerate(models) if model is lane) for lane in simulator._models]
+    which = [simulator.scenario_of(b) for b in range(simulator.num_lanes)]
     return {"models": which, "simulator": _keep(simulator)}
 
 
@@ -37,10 +36,11 @@ def restore(simulator: OpticalSimulator, kept: Kept) -> None:
     lanes = kept["simulator"]["num_lanes"]
     if lanes != simulator.num_lanes:
         raise SimulationError(f"the state of {lanes} lanes cannot be restored to {simulator.num_lanes}")
-    simulator._models = [simulator.setting.models[i] for i in kept["models"]]
     simulator._streams = [
-        None if stream is None else model.stream(0, b, 0)  # a fresh one, to be put to where the other was
-        for b, (model, stream) in enumerate(zip(simulator._models, kept["simulator"]["_streams"], strict=True))
+        None
+        if stream is None
+        else simulator._models[s].stream(0, b, 0)  # a fresh one, to be put to where the other was
+        for b, (s, stream) in enumerate(zip(kept["models"], kept["simulator"]["_streams"], strict=True))
     ]
     _put_back(simulator, kept["simulator"])
 

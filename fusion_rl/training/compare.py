@@ -1,0 +1,51 @@
+"""Policies side by side on the same traffic, as columns of a table."""
+
+from typing import Any
+
+from fusion_rl.training.evaluate import Each, Evaluation
+
+
+def comparison_columns(evaluation: Evaluation, baselines: dict[str, Evaluation]) -> dict[str, list[Any]]:
+    """The trained policy and every baseline, least blocking first, as columns of a table."""
+    rows = sorted([evaluation, *baselines.values()], key=lambda row: row.service_blocking.mean)
+    trained = evaluation.tally.blocking_by_lane()
+    return {
+        "policy": [row.policy for row in rows],
+        "service_blocking": [row.service_blocking.mean for row in rows],
+        "ci95": [row.service_blocking.ci95 for row in rows],
+        "bit_rate_blocking": [row.tally.bit_rate_blocking.mean for row in rows],
+        "difference_to_agent": [float((row.tally.blocking_by_lane() - trained).mean()) for row in rows],
+        "difference_ci95": [paired_half_width(row, evaluation) for row in rows],
+        "requests_per_second": [row.requests_per_second for row in rows],
+    }
+
+
+def paired_half_width(one: Evaluation, other: Evaluation) -> float:
+    """Half-width of the 95 % interval of the difference of two policies on the same lanes of traffic."""
+    from fusion_rl.domains.optical.metrics import t_half_width
+
+    return t_half_width(one.tally.blocking_by_lane() - other.tally.blocking_by_lane())
+
+
+def scenario_columns(
+    evaluation: Evaluation, baselines: dict[str, Evaluation], requests: dict[str, int]
+) -> dict[str, list[Any]]:
+    """Every policy on every scenario and on all together, as columns of a table.
+
+    Args:
+        evaluation: the agent's, on several scenarios.
+        baselines: the other policies, on the same.
+        requests: scenario -> its requests that the agent decided in training.
+    """
+    columns: dict[str, list[Any]] = {"scenario": [], "load_erlang": [], "training_requests": []}
+    for name, part in [*evaluation.by_scenario.items(), ("all", evaluation)]:
+        rivals = {policy: other if name == "all" else other.by_scenario[name] for policy, other in baselines.items()}
+        compared = comparison_columns(part, rivals)
+        count = len(compared["policy"])
+        loads = part.conditions["load_erlang"]
+        columns["scenario"] += [name] * count
+        columns["load_erlang"] += [None if isinstance(loads, Each) else loads] * count
+        columns["training_requests"] += [sum(requests.values()) if name == "all" else requests[name]] * count
+        for key in ("policy", "service_blocking", "ci95", "difference_to_agent", "difference_ci95"):
+            columns.setdefault(key, []).extend(compared[key])
+    return columns
