@@ -8,6 +8,7 @@ FusionRLError
 |-- SimulationError        the simulator was asked for something that is not legal
 |-- CheckpointError        a checkpoint is missing, damaged or made for something else
 |-- TrainingError          learning broke down
+|-- TrainingStopped        who looked on at a training ended it: no failure
 |-- PolicyError            a policy cannot be built, or does not fit the environment
 |-- TrackingError          the run log cannot be opened, written or read
 `-- NotebookError          a notebook is unknown, refused its parameters or failed
@@ -71,6 +72,10 @@ class CheckpointError(FusionRLError):
 
 class TrainingError(FusionRLError):
     """Learning that broke down."""
+
+
+class TrainingStopped(FusionRLError):
+    """Raised by who is told of a training's evaluations, to end it; the message is the reason, such as "pruned"."""
 
 
 class PolicyError(FusionRLError):

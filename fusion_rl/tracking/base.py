@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from fusion_rl.errors import TrainingStopped
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -20,6 +22,7 @@ PARENT_RUN_TAG = "fusion_rl.parent_run"
 PARENT_CHECKPOINT_TAG = "fusion_rl.parent_checkpoint"
 STEPS_BEFORE_TAG = "fusion_rl.steps_before"  # training steps in all runs before this one
 SCENARIOS_TAG = "scenarios"
+STOPPED_TAG = "fusion_rl.stopped"  # why who looked on at a training ended it
 
 
 class RunStatus(StrEnum):
@@ -33,7 +36,7 @@ class RunStatus(StrEnum):
     @classmethod
     def after(cls, error: BaseException) -> RunStatus:
         """How a run ends that this exception ended."""
-        return cls.KILLED if isinstance(error, KeyboardInterrupt) else cls.FAILED
+        return cls.KILLED if isinstance(error, KeyboardInterrupt | TrainingStopped) else cls.FAILED
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class RunRecord:
 class RunLog(ABC):
     """One run while it is being written. Used as a context, it ends with the status that is true:
 
-    FINISHED, KILLED after an interrupt from the keyboard, FAILED after any other exception.
+    FINISHED, KILLED after an interrupt from the keyboard or a TrainingStopped, FAILED after any other exception.
     """
 
     run_id: str
@@ -182,7 +185,8 @@ class RunLog(ABC):
         status = RunStatus.after(error)
         try:
             self.finish(status)
-            self.set_tags({"failure": f"{type(error).__name__}: {error}"})
+            stopped = isinstance(error, TrainingStopped)
+            self.set_tags({STOPPED_TAG: error} if stopped else {"failure": f"{type(error).__name__}: {error}"})
         except Exception as lost:
             # the reason why the run ended matters more than the log that could not record it
             error.add_note(f"run {self.run_id} could not be marked {status}: {lost}")

@@ -21,7 +21,7 @@ from mlflow.pyfunc import load_model as load_pyfunc
 from fusion_rl.errors import TrackingError, nearest_hint
 from fusion_rl.tracking import models
 from fusion_rl.tracking.address import Address, check_usable, resolve, ui_command
-from fusion_rl.tracking.base import MetricPoint, RunRecord, RunStatus
+from fusion_rl.tracking.base import STOPPED_TAG, MetricPoint, RunRecord, RunStatus
 from fusion_rl.tracking.mlflow_run import MlflowRunLog, explained, store_artifact
 from fusion_rl.tracking.models import StoredPolicy
 from fusion_rl.tracking.processes import is_gone, process_tags
@@ -121,7 +121,7 @@ class Store:
         try:
             with explained(f"run {run_id} cannot be resumed"):
                 self._client.update_run(run_id, status=RunStatus.RUNNING.value)
-                for stale in {"failure"} & record.tags.keys():
+                for stale in {"failure", STOPPED_TAG} & record.tags.keys():
                     self._client.delete_tag(run_id, stale)
             log.set_tags({**process_tags(), "resumed": int(record.tags.get("resumed", 0)) + 1})
             log.flush()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from fusion_rl.config.experiment import ExperimentConfig
-from fusion_rl.domains.base import Domain
-from fusion_rl.errors import TrainingError
+from fusion_rl.domains.base import Domain, Estimate
+from fusion_rl.errors import TrainingError, TrainingStopped
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.training import checkpoints, resume
 from fusion_rl.training.checkpoints import Kind
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fusion_rl.training.early_stopping import EarlyStopping
 
 LOG_EVERY = 4096  # training steps between records of losses, about
+OnEvaluation = Callable[[int, Estimate], None]  # (training step, service blocking over all scenarios)
 _NEVER = 10**12  # Stable-Baselines3 counts the updates between its records from where a process began
 
 
@@ -39,6 +40,7 @@ class Learning:
         evaluating_s: seconds of evaluations in between.
         points: (training step, service blocking, half-width) of these.
         stopping: what ends the training early; None: nothing does.
+        on_evaluation: told of each of these; a TrainingStopped of its ends the training.
     """
 
     config: ExperimentConfig
@@ -56,6 +58,7 @@ class Learning:
     points: list[tuple[int, float, float]] = field(default_factory=list)
     callbacks: "list[BaseCallback]" = field(default_factory=list)
     stopping: "EarlyStopping | None" = None
+    on_evaluation: OnEvaluation | None = None
 
     @property
     def stopped_early(self) -> str | None:
@@ -74,6 +77,7 @@ class Learning:
 
         Raises:
             TrainingError: the weights are no longer finite.
+            TrainingStopped: `on_evaluation` wanted no more of it.
             Interrupted: a signal ended it; a checkpoint was written first.
         """
         from stable_baselines3.common.logger import Logger
@@ -88,6 +92,8 @@ class Learning:
                 return
         try:
             self._learn()
+        except TrainingStopped:
+            raise
         except Exception as error:
             with suppress(Exception):  # the reason matters more than a checkpoint that cannot be written
                 path = self._save(Kind.EMERGENCY, is_exact=False)
@@ -178,6 +184,8 @@ class Learning:
         if note is not None:
             note(f"blocking {estimate}")
         console.print(f"{step:,} steps: blocking {estimate}", highlight=False)
+        if self.on_evaluation is not None:
+            self.on_evaluation(step, estimate)
 
     def _go_on(self, start: resume.Tree) -> None:
         resume.restore(self.agent, self.env, self.domain, start, self.callbacks)

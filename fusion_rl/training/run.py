@@ -2,8 +2,8 @@
 
 import re
 import warnings
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from fusion_rl.config.load import flatten, load, save_resolved
 from fusion_rl.config.save import FILE_NAME as RESOLVED_FILE
 from fusion_rl.domains.base import BatchSimulator, Domain
 from fusion_rl.envs.make import domain_of
-from fusion_rl.errors import CheckpointError, ConfigError
+from fusion_rl.errors import CheckpointError, ConfigError, TrainingStopped
 from fusion_rl.tracking.base import SCENARIOS_TAG, RunLog
 from fusion_rl.tracking.provenance import provenance_tags
 from fusion_rl.training import checkpoints, sanity
@@ -24,7 +24,7 @@ from fusion_rl.training.checkpoints import Kind
 from fusion_rl.training.compare import comparison_columns, scenario_columns
 from fusion_rl.training.evaluate import Evaluation, evaluate_scenarios
 from fusion_rl.training.interrupts import Interrupts
-from fusion_rl.training.learn import Learning
+from fusion_rl.training.learn import Learning, OnEvaluation
 from fusion_rl.training.loads import over_loads
 from fusion_rl.training.policies import Policy, as_policy
 from fusion_rl.training.result import RunResult
@@ -39,7 +39,13 @@ STORE_PATIENCE_S = 300.0  # how long a run that is done waits for a store that i
 
 
 def train(
-    config: ExperimentConfig, *, console: Console | None = None, resume_from: str | Parent | None = None
+    config: ExperimentConfig,
+    *,
+    console: Console | None = None,
+    resume_from: str | Parent | None = None,
+    on_evaluation: OnEvaluation | None = None,
+    parent_run_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Train an agent, compare it with every baseline on held-out traffic, and record all of it.
 
@@ -48,15 +54,28 @@ def train(
         console: where progress is shown; None: on standard error.
         resume_from: run, checkpoint or stored model whose weights and optimiser this new run goes on from, as
             `ancestry.find_parent` takes it; None: untrained.
+        on_evaluation: called with (training step, share of requests blocked) after each evaluation in between, which
+            execution.eval_every asks for. It may raise TrainingStopped: the run ends there as KILLED, with the reason
+            in its tag `fusion_rl.stopped`, and without the final comparison.
+        parent_run_id: run under which this one is shown, as a trial under its study.
+        tags: further ones of the run.
 
     Raises:
+        TrainingStopped: as `on_evaluation` raised it.
         FusionRLError: the network, the traffic, the reward or the run store cannot be used; nothing is written.
     """
     parent = find_parent(resume_from, config.execution.tracking_dir) if isinstance(resume_from, str) else resume_from
-    return _carry_out(config, console or Console(stderr=True), None, parent)
+    begin = Beginning(parent, parent_run_id, tags or {})
+    return _carry_out(config, console or Console(stderr=True), begin, on_evaluation)
 
 
-def resume(run: str | Path, *, tracking_dir: str | Path = "mlruns", console: Console | None = None) -> RunResult:
+def resume(
+    run: str | Path,
+    *,
+    tracking_dir: str | Path = "mlruns",
+    console: Console | None = None,
+    on_evaluation: OnEvaluation | None = None,
+) -> RunResult:
     """Go on with a run that was stopped or killed: the same run, with its own configuration, to the same end.
 
     It continues from the newest checkpoint that can be read; from the first step where there is none.
@@ -65,6 +84,8 @@ def resume(run: str | Path, *, tracking_dir: str | Path = "mlruns", console: Con
         run: id or name of the run, or its folder of checkpoints.
         tracking_dir: folder of the run store; that of the checkpoints, where their folder is given.
         console: where progress is shown; None: on standard error.
+        on_evaluation: as `train` takes it; told of the evaluations that follow the checkpoint, some of them perhaps
+            for the second time.
 
     Raises:
         TrackingError: there is no such run, it has finished, or a process is still writing it.
@@ -82,7 +103,8 @@ def resume(run: str | Path, *, tracking_dir: str | Path = "mlruns", console: Con
         raise CheckpointError(f"run {run_id} cannot be resumed here: there is no {written}")
     config = load(str(written)).config
     execution = config.execution.model_copy(update={"tracking_dir": str(tracking_dir)})
-    return _carry_out(config.model_copy(update={"execution": execution}), console or Console(stderr=True), run_id, None)
+    config = config.model_copy(update={"execution": execution})
+    return _carry_out(config, console or Console(stderr=True), run_id, on_evaluation)
 
 
 def can_resume(tracking_dir: str | Path, run_id: str) -> bool:
@@ -90,8 +112,19 @@ def can_resume(tracking_dir: str | Path, run_id: str) -> bool:
     return (checkpoint_folder(tracking_dir, run_id) / "config" / RESOLVED_FILE).is_file()
 
 
-def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | None, parent: Parent | None) -> RunResult:
-    """A run from its beginning, or from where it was left, to its end."""
+@dataclass(frozen=True)
+class Beginning:
+    """What a new run begins with: the model that it goes on from, the run that it is shown under, and tags."""
+
+    parent: Parent | None
+    parent_run_id: str | None
+    tags: Mapping[str, str]
+
+
+def _carry_out(
+    config: ExperimentConfig, console: Console, begin: Beginning | str, on_evaluation: OnEvaluation | None
+) -> RunResult:
+    """A run from its beginning, or, where that is a run's id, from where it was left, to its end."""
     import torch
 
     from fusion_rl.agents.catalog import make_agent
@@ -107,12 +140,13 @@ def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | Non
     setting = domain.prepare(config)
     env = OpticalVecEnv(domain.make_simulator(config, setting, execution.lanes, execution.seed))
     agent = make_agent(config.algorithm, env, seed=execution.seed, device=execution.device)
+    resumed_id, parent = (begin, None) if isinstance(begin, str) else (None, begin.parent)
     if parent is not None:
         inherit(agent, config, parent)
     store, tags = open_store(execution.tracking_dir), tags_of(config, setting)
     for dead in store.reap():
         console.print(f"run {dead.run_id} ({dead.run_name}) was left by its process; it is marked KILLED now")
-    with Interrupts() as interrupts, _open_run(store, config, tags, resumed_id, parent) as run:
+    with Interrupts() as interrupts, _open_run(store, config, tags, begin) as run:
         folder = checkpoints.Folder(checkpoint_folder(execution.tracking_dir, run.run_id), execution.checkpoint_keep)
         if resumed_id is None:
             save_resolved(config, folder.path / "config")  # before all else: it is what a resume begins with
@@ -125,7 +159,7 @@ def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | Non
         learning = Learning(
             config, domain, agent, env, run, folder, {"run_id": run.run_id, "tags": tags}, interrupts,
             evaluate=lambda: _evaluate(config, setting, agent, execution.eval_requests, execution.eval_lanes),
-            start=start,
+            start=start, on_evaluation=on_evaluation,
         )  # fmt: skip
         if learning.start is None:
             _check_sanity(config, domain, setting, agent, run, console)
@@ -141,22 +175,23 @@ def _carry_out(config: ExperimentConfig, console: Console, resumed_id: str | Non
             if learning.stopped_early is not None:
                 run.set_tags({"early_stopping": learning.stopped_early})
             return replace(result, stopped_early=learning.stopped_early)
+        except TrainingStopped:
+            raise
         except BaseException as error:
             error.add_note(f"to go on with it: fusion-rl train --resume {folder.path}")
             raise
 
 
-def _open_run(
-    store: "Store", config: ExperimentConfig, tags: dict[str, str], resumed_id: str | None, parent: Parent | None
-) -> RunLog:
+def _open_run(store: "Store", config: ExperimentConfig, tags: dict[str, str], begin: Beginning | str) -> RunLog:
     execution = config.execution
-    if resumed_id is None:
+    if isinstance(begin, Beginning):
         name = execution.run_name or f"{config.algorithm.name} {_loads(config)} seed {execution.seed}"
-        tags = tags | parent.tags() if parent is not None else tags
-        parent_run_id = parent.run_id if parent is not None else None
-        return store.start(execution.experiment_name or config.name, name, flatten(config), tags, parent_run_id)
-    logged = store.find_run(resumed_id).parameters
-    run = store.resume(resumed_id)
+        parent = begin.parent
+        tags = {**tags, **(parent.tags() if parent is not None else {}), **begin.tags}
+        above = begin.parent_run_id or (parent.run_id if parent is not None else None)
+        return store.start(execution.experiment_name or config.name, name, flatten(config), tags, above)
+    logged = store.find_run(begin).parameters
+    run = store.resume(begin)
     run.log_params({name: value for name, value in flatten(config).items() if name not in logged})
     return run
 
