@@ -11,7 +11,8 @@ FusionRLError
 |-- TrainingStopped        who looked on at a training ended it: no failure
 |-- PolicyError            a policy cannot be built, or does not fit the environment
 |-- TrackingError          the run log cannot be opened, written or read
-`-- NotebookError          a notebook is unknown, refused its parameters or failed
+|-- NotebookError          a notebook is unknown, refused its parameters or failed
+`-- BatchError             a batch is unknown, exists already, or is at work elsewhere
 """
 
 from collections.abc import Iterable
@@ -88,6 +89,10 @@ class TrackingError(FusionRLError):
 
 class NotebookError(FusionRLError):
     """A notebook that cannot be run, or that failed."""
+
+
+class BatchError(FusionRLError):
+    """A batch that cannot be found, begun or gone on with."""
 
 
 def nearest_hint(given: str, allowed: Iterable[str]) -> str:

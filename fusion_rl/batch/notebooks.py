@@ -124,7 +124,7 @@ def run_notebook(
             notebook is kept, up to there).
     """
     notebook, values = find_notebook(name_or_path), dict(parameters or {})
-    _check(notebook, notebook_parameters(notebook), values)
+    check_parameters(notebook, notebook_parameters(notebook), values)
     made = _made_output(notebook, output)
     _execute(notebook, made, values)
     html = made.with_suffix(".html")
@@ -137,7 +137,12 @@ def run_notebook(
     return ExecutedNotebook(made, html, run)
 
 
-def _check(notebook: Path, declared: Mapping[str, Parameter], values: Mapping[str, Any]) -> None:
+def check_parameters(notebook: Path, declared: Mapping[str, Parameter], values: Mapping[str, Any]) -> None:
+    """Refuse values that a notebook's parameters cannot have.
+
+    Raises:
+        NotebookError: a parameter is unknown, or its default is of another type.
+    """
     for name, value in values.items():
         if name not in declared:
             raise NotebookError(f"notebook {notebook.stem}: unknown parameter '{name}': {nearest_hint(name, declared)}")

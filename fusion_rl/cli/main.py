@@ -11,6 +11,7 @@ import typer
 
 from fusion_rl import __version__
 from fusion_rl.cli import (
+    batch,
     bench,
     capacity,
     config,
@@ -40,6 +41,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("lineage")(lineage.lineage)
 app.command("notebook")(notebook.notebook)
+app.add_typer(batch.app, name="batch")
 app.add_typer(topologies.app, name="topologies")
 app.command("bench")(bench.bench)
 app.command("capacity")(capacity.capacity)

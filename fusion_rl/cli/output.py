@@ -35,11 +35,18 @@ def log_console() -> "Console":
     return Console(stderr=True, highlight=False)
 
 
+def result_console(err: bool = False) -> "Console":
+    """The console for results, on stdout (err: on stderr), wide where nobody looks at it directly."""
+    from rich.console import Console
+
+    is_seen = (sys.stderr if err else sys.stdout).isatty()
+    return Console(width=None if is_seen else _PIPED_WIDTH, highlight=False, stderr=err)
+
+
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None, err: bool = False
 ) -> None:
     """Print a table on stdout (err: on stderr); a cell that is a number goes to the right."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -47,8 +54,7 @@ def print_table(
     for row in rows:
         # Text, because rich would read a list as markup
         table.add_row(*(Text(str(c), justify="right" if _is_number(c) else "left") for c in row))
-    stream = sys.stderr if err else sys.stdout
-    Console(width=None if stream.isatty() else _PIPED_WIDTH, highlight=False, stderr=err).print(table)
+    result_console(err).print(table)
 
 
 def _is_number(cell: object) -> bool:

@@ -22,6 +22,10 @@ PARENT_RUN_TAG = "fusion_rl.parent_run"
 PARENT_CHECKPOINT_TAG = "fusion_rl.parent_checkpoint"
 STEPS_BEFORE_TAG = "fusion_rl.steps_before"  # training steps in all runs before this one
 SCENARIOS_TAG = "scenarios"
+ABOVE_TAG = "mlflow.parentRunId"  # run under which MLflow shows this one
+NOTE_TAG = "mlflow.note.content"  # what MLflow shows as a run's description, Markdown
+BATCH_TAG = "batch"  # name of the batch that a run belongs to
+JOB_TAG = "batch.job"  # its job there
 STOPPED_TAG = "fusion_rl.stopped"  # why who looked on at a training ended it
 
 

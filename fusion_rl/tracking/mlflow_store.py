@@ -21,7 +21,8 @@ from mlflow.pyfunc import load_model as load_pyfunc
 from fusion_rl.errors import TrackingError, nearest_hint
 from fusion_rl.tracking import models
 from fusion_rl.tracking.address import Address, check_usable, resolve, ui_command
-from fusion_rl.tracking.base import STOPPED_TAG, MetricPoint, RunRecord, RunStatus
+from fusion_rl.tracking.base import ABOVE_TAG, STOPPED_TAG, MetricPoint, RunRecord, RunStatus
+from fusion_rl.tracking.context import inherited_tags
 from fusion_rl.tracking.mlflow_run import MlflowRunLog, explained, store_artifact
 from fusion_rl.tracking.models import StoredPolicy
 from fusion_rl.tracking.processes import is_gone, process_tags
@@ -93,9 +94,9 @@ class Store:
             parent_run_id: shows this run under another, as trials under their study.
         """
         given = {name: str(value) for name, value in (tags or {}).items()}
-        all_tags = {"mlflow.user": _user(), **process_tags(), **given}
+        all_tags = {"mlflow.user": _user(), **process_tags(), **inherited_tags(), **given}
         if parent_run_id is not None:
-            all_tags["mlflow.parentRunId"] = parent_run_id
+            all_tags[ABOVE_TAG] = parent_run_id
         with explained(f"run {run_name!r} cannot be started"):
             experiment_id = self._experiment_id(experiment)
             run = self._client.create_run(experiment_id, tags=all_tags, run_name=run_name)

@@ -21,6 +21,11 @@ def process_tags() -> dict[str, str]:
     }
 
 
+def is_here(tags: Mapping[str, str]) -> bool:
+    """Whether the process that these tags name lives, and on this machine."""
+    return tags.get(_HOST) == socket.gethostname() and _PID in tags and not is_gone(tags)
+
+
 def is_gone(tags: Mapping[str, str]) -> bool:
     """Whether the process that these tags name ran on this machine and has ended.
 
