@@ -17,6 +17,16 @@ class EarlyStopping(Settings):
     min_steps: int = Field(default=0, ge=0, description="training steps before which it does not end")
 
 
+class Wandb(Settings):
+    """A copy of the run's metrics in Weights & Biases."""
+
+    project: str = Field(default="fusion_rl", min_length=1, description="project there")
+    entity: str | None = Field(default=None, min_length=1, description="user or team there; null: your default")
+    mode: Literal["online", "offline"] = Field(
+        default="online", description="offline: files alone, which `wandb sync` sends later"
+    )
+
+
 class ExecutionConfig(Settings):
     """How a run is carried out. Nothing here says what is learned or simulated."""
 
@@ -29,7 +39,7 @@ class ExecutionConfig(Settings):
     torch_threads: int = Field(
         default=1, ge=1, description="CPU threads of torch; 1 where several runs go side by side"
     )
-    progress: bool = Field(default=True, description="show a progress bar")
+    progress: bool = Field(default=True, description="show how far training is: a bar, or lines in a log")
     eval_every: int = Field(
         default=25_000, ge=0, description="training steps between evaluations; 0: none before the end"
     )
@@ -63,6 +73,13 @@ class ExecutionConfig(Settings):
         default=True,
         description="checkpoints hold the replay buffer; false: smaller, but a resumed training is another one",
     )
+    callbacks: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = Field(
+        default=(), description="your own Stable-Baselines3 callbacks, each as module:Class"
+    )
+    tensorboard: bool = Field(
+        default=False, description="write metrics as TensorBoard's event files too, in TRACKING_DIR/tensorboard"
+    )
+    wandb: Wandb | None = Field(default=None, description="copy metrics to Weights & Biases; null: do not")
     tracking_dir: str = Field(default="mlruns", min_length=1, description="folder of the run log and of its artifacts")
     experiment_name: str | None = Field(
         default=None, min_length=1, description="name in the run log; null: the experiment's"

@@ -42,7 +42,7 @@ class Profile:
         lanes = (
             self.lanes(asked, count) if isinstance(asked, int) and asked > 0 else asked
         )  # what is wrong is told later
-        found: dict[str, Any] = {"execution": {"lanes": lanes, "progress": not self.log_file}}
+        found: dict[str, Any] = {"execution": {"lanes": lanes}}
         if alone:
             found["scenarios"] = scenarios[:1]
         batch_size = _batch_size(tree.get("algorithm", {}), lanes)

@@ -16,6 +16,8 @@ from fusion_rl.errors import TrainingStopped
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from fusion_rl.tracking.mirrors import Mirrors
+
 
 # tags of a run that goes on from another one's model
 PARENT_RUN_TAG = "fusion_rl.parent_run"
@@ -92,6 +94,7 @@ class RunLog(ABC):
     run_name: str
     experiment: str
     status: RunStatus
+    mirrors: Mirrors
 
     def log_metric(self, name: str, value: float, step: int = 0) -> None:
         """Record one value of one metric."""

@@ -17,6 +17,7 @@ from fusion_rl.errors import TrackingError
 from fusion_rl.tracking import models
 from fusion_rl.tracking.base import MetricPoint, RunLog, RunStatus
 from fusion_rl.tracking.buffer import MetricBuffer
+from fusion_rl.tracking.mirrors import Mirrors
 from fusion_rl.tracking.spool import Spool
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class MlflowRunLog(RunLog):
         self._parameters: dict[str, str] = {}
         self._resumed = resumed
         self._closed = False
+        self.mirrors = Mirrors()
         self._lock = hold(spool_root, run_id)
         self._spool = Spool(spool_root / f"{run_id}.jsonl")
         self._metrics = MetricBuffer(self._write_metrics, self._spool)
@@ -62,6 +64,7 @@ class MlflowRunLog(RunLog):
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         for name, value in values.items():
             self._metrics.add(name, value, step)
+        self.mirrors.log_metrics(values, step)
 
     def log_params(self, parameters: Mapping[str, object]) -> None:
         new: dict[str, str] = {}
@@ -152,6 +155,7 @@ class MlflowRunLog(RunLog):
             self.status = status
         finally:
             self._closed = True
+            self.mirrors.close(status)
             self._metrics.close()
             # a run that did not finish may be resumed, and must then know what it has said
             is_over = self.status is RunStatus.FINISHED

@@ -42,9 +42,12 @@ class Parent:
         return self.checkpoint.config
 
     def experiment(self) -> dict[str, Any]:
-        """The parent's experiment as a new one begins with it: the same settings, but for the name of the run."""
+        """The parent's experiment as a new one begins with it: but for the name of the run, and what it imports.
+
+        A checkpoint may come from elsewhere, and must not say which code runs here.
+        """
         values: dict[str, Any] = self.config.model_dump(mode="json")
-        values["execution"]["run_name"] = None
+        values["execution"] |= {"run_name": None, "callbacks": []}
         return values
 
     def tags(self) -> dict[str, str]:

@@ -1,10 +1,8 @@
-"""What happens beside learning: metrics to the run log, a progress bar, evaluation in between."""
+"""What happens beside learning: metrics to the run log, evaluation and checkpoints in between."""
 
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
@@ -170,43 +168,3 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
             **{f"{prefix}/{name}": value for name, value in part.usage.items()},
         }
     return metrics
-
-
-class ProgressBar(BaseCallback):
-    """Steps done, steps a second and time left, on the console.
-
-    Args:
-        total: training steps.
-        console: where to draw.
-    """
-
-    def __init__(self, total: int, console: Console) -> None:
-        super().__init__()
-        self._bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=False,
-        )
-        self._task = self._bar.add_task("", total=total, note="")
-
-    def note(self, text: str) -> None:
-        """Show a text beside the bar."""
-        self._bar.update(self._task, note=text)
-
-    def _on_training_start(self) -> None:
-        self._bar.start()
-
-    def _on_step(self) -> bool:
-        self._bar.update(self._task, completed=self.num_timesteps)
-        return True
-
-    def _on_training_end(self) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Leave the console; also after a failure."""
-        self._bar.stop()

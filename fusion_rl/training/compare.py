@@ -1,8 +1,16 @@
-"""Policies side by side on the same traffic, as columns of a table."""
+"""Policies side by side on the same traffic: the baselines, and columns of tables."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from fusion_rl.training.evaluate import Each, Evaluation
+from rich.console import Console
+
+from fusion_rl.config.experiment import ExperimentConfig
+from fusion_rl.domains.base import Domain
+from fusion_rl.tracking.base import RunLog
+from fusion_rl.training.evaluate import Each, Evaluation, evaluate_scenarios
+from fusion_rl.training.loads import over_loads
+from fusion_rl.training.policies import Policy
 
 
 def comparison_columns(evaluation: Evaluation, baselines: dict[str, Evaluation]) -> dict[str, list[Any]]:
@@ -49,3 +57,46 @@ def scenario_columns(
         for key in ("policy", "service_blocking", "ci95", "difference_to_agent", "difference_ci95"):
             columns.setdefault(key, []).extend(compared[key])
     return columns
+
+
+def compare_baselines(
+    config: ExperimentConfig, domain: Domain, setting: Any, run: RunLog, console: Console
+) -> dict[str, Evaluation]:
+    """Every baseline on the traffic that the agent will be judged on."""
+    found = {}
+    with console.status("comparing the heuristics") as status:
+        for name in domain.BASELINES:
+            status.update(f"comparing the heuristics: {name}")
+            found[name] = evaluate_scenarios(
+                config,
+                name,
+                requests=config.execution.final_requests,
+                lanes=config.execution.final_lanes,
+                setting=setting,
+            )
+    for name, evaluation in found.items():
+        run.log_metrics(_named(f"baseline/{name}", evaluation))
+        for scenario, part in evaluation.by_scenario.items():
+            run.log_metrics(_named(f"baseline/{name}/{scenario}", part))
+    return found
+
+
+def _named(prefix: str, evaluation: Evaluation) -> dict[str, float]:
+    estimate = evaluation.service_blocking
+    return {f"{prefix}/service_blocking": estimate.mean, f"{prefix}/service_blocking_ci95": estimate.ci95}
+
+
+def final_loads(config: ExperimentConfig, policy: Policy, baselines: Iterable[str]) -> dict[float, list[Evaluation]]:
+    """The agent and the baselines at each of execution.final_loads; nothing where none is asked for."""
+    execution = config.execution
+    size: dict[str, Any] = {"requests": execution.final_requests, "lanes": execution.final_lanes}
+    return over_loads(config, [policy, *baselines], execution.final_loads, **size)
+
+
+def curve_baselines(
+    config: ExperimentConfig, setting: Any, names: Iterable[str], curve: list[tuple[int, float, float]]
+) -> dict[str, Evaluation]:
+    """The baselines on the traffic of the learning curve, which is shorter than that of the comparison."""
+    execution = config.execution
+    size: dict[str, Any] = {"requests": execution.eval_requests, "lanes": execution.eval_lanes, "setting": setting}
+    return {name: evaluate_scenarios(config, name, **size) for name in names} if curve else {}

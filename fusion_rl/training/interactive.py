@@ -1,8 +1,7 @@
-"""Charts as one page to zoom and point at, where plotly is installed (`fusion-rl[interactive]`)."""
+"""Charts as one page to zoom and point at."""
 
 from collections.abc import Sequence
 from html import escape
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from fusion_rl.training.charts import Chart, Series
@@ -12,15 +11,13 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-def page(charts: Sequence[Chart], title: str) -> str | None:
-    """All charts as one HTML page, which needs nothing but itself; None without plotly, or without charts.
+def page(charts: Sequence[Chart], title: str) -> str:
+    """All charts as one HTML page, which needs nothing but itself.
 
     Args:
         charts: what to show, in this order.
         title: of the page.
     """
-    if not charts or find_spec("plotly") is None:
-        return None
     parts = [
         interactive(chart).to_html(full_html=False, include_plotlyjs=number == 0, default_height="30rem")
         for number, chart in enumerate(charts)

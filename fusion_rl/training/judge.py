@@ -10,7 +10,7 @@ from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import flatten
 from fusion_rl.envs.make import domain_of
 from fusion_rl.errors import PolicyError
-from fusion_rl.training.compare import comparison_columns
+from fusion_rl.training.compare import compare_baselines, comparison_columns, final_loads
 from fusion_rl.training.evaluate import Evaluation, evaluate_scenarios
 from fusion_rl.training.policies import Agent, find, require_fit
 
@@ -64,7 +64,7 @@ def judge(config: ExperimentConfig, policy: str, *, trust: bool = False, console
     from fusion_rl.tracking.mlflow_store import open_store
     from fusion_rl.training.callbacks import evaluation_metrics
     from fusion_rl.training.plots import log_run_figures
-    from fusion_rl.training.run import compare_baselines, final_loads, tags_of
+    from fusion_rl.training.run import tags_of
 
     domain, execution = domain_of(config), config.execution
     agent = find(policy, domain, execution.tracking_dir, trust=trust)

@@ -1,7 +1,7 @@
 """The learning part of a run: what is recorded, evaluated and kept while an agent learns, and where it goes on."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ class Learning:
         evaluating_s: seconds of evaluations in between.
         points: (training step, service blocking, half-width) of these.
         stopping: what ends the training early; None: nothing does.
+        callbacks: the user's; `all_callbacks` has ours, too.
         on_evaluation: told of each of these; a TrainingStopped of its ends the training.
     """
 
@@ -56,16 +57,18 @@ class Learning:
     learned_s: float = 0.0
     evaluating_s: float = 0.0
     points: list[tuple[int, float, float]] = field(default_factory=list)
-    callbacks: "list[BaseCallback]" = field(default_factory=list)
+    callbacks: "Sequence[BaseCallback]" = ()
+    all_callbacks: "list[BaseCallback]" = field(default_factory=list)
     stopping: "EarlyStopping | None" = None
     on_evaluation: OnEvaluation | None = None
 
     @property
     def stopped_early(self) -> str | None:
         """Why training ended before its time, if it did."""
-        if self.stopping is None or self.agent.num_timesteps >= self.config.execution.timesteps:
+        if self.agent.num_timesteps >= self.config.execution.timesteps:
             return None
-        return self.stopping.reason
+        told = None if self.stopping is None else self.stopping.reason
+        return told or f"a callback ended it at step {self.agent.num_timesteps:,}"
 
     @property
     def seconds(self) -> float:
@@ -107,13 +110,13 @@ class Learning:
         agent, steps = self.agent, self.config.execution.timesteps
         with ExitStack() as cleanup:
             cleanup.enter_context(self.interrupts.deferred())
-            for callback in self.callbacks:
+            for callback in self.all_callbacks:
                 if hasattr(callback, "stop"):
                     cleanup.callback(callback.stop)
             try:
                 agent.learn(
                     steps - agent.num_timesteps if self.start is not None else steps,
-                    callback=list(self.callbacks),
+                    callback=list(self.all_callbacks),
                     log_interval=_NEVER,
                     reset_num_timesteps=self.start is None,
                 )
@@ -129,13 +132,14 @@ class Learning:
     def _make_callbacks(self, console: Console) -> None:
         from fusion_rl.agents.action_values import log_action_values
         from fusion_rl.agents.catalog import callbacks_of
-        from fusion_rl.training.callbacks import Checkpointing, Clock, EpisodeBlocking, Every, ProgressBar
+        from fusion_rl.training.callbacks import Checkpointing, Clock, EpisodeBlocking, Every
         from fusion_rl.training.early_stopping import EarlyStopping
+        from fusion_rl.training.progress import progress
         from fusion_rl.training.scenarios import ScenarioProgress
 
         execution = self.config.execution
-        bar = ProgressBar(execution.timesteps, console) if execution.progress else None
-        self.callbacks = [
+        bar = progress(execution.timesteps, console) if execution.progress else None
+        self.all_callbacks = [
             Clock(lambda: self.learned_s),
             *callbacks_of(self.config.algorithm),
             EpisodeBlocking(),
@@ -143,16 +147,17 @@ class Learning:
             Every(self._log_every(), self._record),
         ]
         if len(self.config.scenarios) > 1:
-            self.callbacks.append(ScenarioProgress(self.env.simulator))
+            self.all_callbacks.append(ScenarioProgress(self.env.simulator))
         if execution.early_stopping is not None:
             self.stopping = EarlyStopping(execution.early_stopping)
-            self.callbacks.append(self.stopping)
+            self.all_callbacks.append(self.stopping)
         if execution.eval_every:
             note = bar.note if bar is not None else None
-            self.callbacks.append(Every(execution.eval_every, lambda step: self._evaluate_now(step, console, note)))
+            self.all_callbacks.append(Every(execution.eval_every, lambda step: self._evaluate_now(step, console, note)))
+        self.all_callbacks += self.callbacks
         if bar is not None:
-            self.callbacks.append(bar)
-        self.callbacks.append(
+            self.all_callbacks.append(bar)
+        self.all_callbacks.append(
             Checkpointing(
                 lambda kind, is_exact: self._save(kind, is_exact=is_exact),
                 latest_every=execution.checkpoint_every,
@@ -188,7 +193,7 @@ class Learning:
             self.on_evaluation(step, estimate)
 
     def _go_on(self, start: resume.Tree) -> None:
-        resume.restore(self.agent, self.env, self.domain, start, self.callbacks)
+        resume.restore(self.agent, self.env, self.domain, start, self.all_callbacks)
         resume.go_on_logging(self.agent, start)
         self.run.rewind(start["log_mark"])
         self.learned_s, self.evaluating_s = start["learned_s"], start["evaluating_s"]
@@ -198,7 +203,7 @@ class Learning:
         if not is_over:
             self.learned_s = (time.time_ns() - self.agent.start_time) / 1e9
         keeps_replay = self.config.execution.checkpoint_replay_buffer and not is_over
-        state = resume.capture(self.agent, self.env, self.domain, self.callbacks, replay_buffer=keeps_replay)
+        state = resume.capture(self.agent, self.env, self.domain, self.all_callbacks, replay_buffer=keeps_replay)
         state |= {
             "log_mark": self.run.mark(),
             "learned_s": self.learned_s,

@@ -173,9 +173,8 @@ def log_run_figures(
         run.log_figure(charts.draw(chart), f"plots/{chart.name}.png")
     if curve:
         drawn.insert(0, charts.learning_curve(curve, curve_baselines or {}, evaluation.policy))
-    page = interactive.page(drawn, f"{evaluation.policy}: {run.run_name}")
-    if page is not None:
-        run.log_text(page, "plots/interactive.html")
+    if drawn:
+        run.log_text(interactive.page(drawn, f"{evaluation.policy}: {run.run_name}"), "plots/interactive.html")
     run.log_text(charts.metrics_text(evaluation, baselines, drawn), "plots/metrics.json")
     run.log_figure(blocking_figure([evaluation, *baselines.values()], evaluation.policy), "plots/blocking.png")
     if curve:

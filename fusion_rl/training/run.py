@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,17 +21,25 @@ from fusion_rl.training import checkpoints, sanity
 from fusion_rl.training.ancestry import Parent, find_parent, inherit, recorded_parent
 from fusion_rl.training.bundle import SUFFIX
 from fusion_rl.training.checkpoints import Kind
-from fusion_rl.training.compare import comparison_columns, scenario_columns
+from fusion_rl.training.compare import (
+    compare_baselines,
+    comparison_columns,
+    curve_baselines,
+    final_loads,
+    scenario_columns,
+)
 from fusion_rl.training.evaluate import Evaluation, evaluate_scenarios
 from fusion_rl.training.interrupts import Interrupts
 from fusion_rl.training.learn import Learning, OnEvaluation
-from fusion_rl.training.loads import over_loads
-from fusion_rl.training.policies import Policy, as_policy
+from fusion_rl.training.mirrors import open_mirrors, require_mirrors
+from fusion_rl.training.policies import as_policy
 from fusion_rl.training.result import RunResult
 from fusion_rl.training.resume import Tree
+from fusion_rl.training.user_callbacks import checked, imported
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.callbacks import BaseCallback
 
     from fusion_rl.tracking.mlflow_store import Store
 
@@ -43,6 +51,7 @@ def train(
     *,
     console: Console | None = None,
     resume_from: str | Parent | None = None,
+    callbacks: "Sequence[BaseCallback]" = (),
     on_evaluation: OnEvaluation | None = None,
     parent_run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
@@ -54,6 +63,8 @@ def train(
         console: where progress is shown; None: on standard error.
         resume_from: run, checkpoint or stored model whose weights and optimiser this new run goes on from, as
             `ancestry.find_parent` takes it; None: untrained.
+        callbacks: Stable-Baselines3's, beside those of execution.callbacks. One that remembers something and is to
+            survive a resume has `state_dict()` and `load_state_dict(state)`.
         on_evaluation: called with (training step, share of requests blocked) after each evaluation in between, which
             execution.eval_every asks for. It may raise TrainingStopped: the run ends there as KILLED, with the reason
             in its tag `fusion_rl.stopped`, and without the final comparison.
@@ -66,7 +77,7 @@ def train(
     """
     parent = find_parent(resume_from, config.execution.tracking_dir) if isinstance(resume_from, str) else resume_from
     begin = Beginning(parent, parent_run_id, tags or {})
-    return _carry_out(config, console or Console(stderr=True), begin, on_evaluation)
+    return _carry_out(config, console or Console(stderr=True), begin, callbacks, on_evaluation)
 
 
 def resume(
@@ -74,6 +85,7 @@ def resume(
     *,
     tracking_dir: str | Path = "mlruns",
     console: Console | None = None,
+    callbacks: "Sequence[BaseCallback]" = (),
     on_evaluation: OnEvaluation | None = None,
 ) -> RunResult:
     """Go on with a run that was stopped or killed: the same run, with its own configuration, to the same end.
@@ -84,6 +96,7 @@ def resume(
         run: id or name of the run, or its folder of checkpoints.
         tracking_dir: folder of the run store; that of the checkpoints, where their folder is given.
         console: where progress is shown; None: on standard error.
+        callbacks: as `train` takes them, and took them for this run.
         on_evaluation: as `train` takes it; told of the evaluations that follow the checkpoint, some of them perhaps
             for the second time.
 
@@ -104,7 +117,7 @@ def resume(
     config = load(str(written)).config
     execution = config.execution.model_copy(update={"tracking_dir": str(tracking_dir)})
     config = config.model_copy(update={"execution": execution})
-    return _carry_out(config, console or Console(stderr=True), run_id, on_evaluation)
+    return _carry_out(config, console or Console(stderr=True), run_id, callbacks, on_evaluation)
 
 
 def can_resume(tracking_dir: str | Path, run_id: str) -> bool:
@@ -122,7 +135,11 @@ class Beginning:
 
 
 def _carry_out(
-    config: ExperimentConfig, console: Console, begin: Beginning | str, on_evaluation: OnEvaluation | None
+    config: ExperimentConfig,
+    console: Console,
+    begin: Beginning | str,
+    callbacks: "Sequence[BaseCallback]",
+    on_evaluation: OnEvaluation | None,
 ) -> RunResult:
     """A run from its beginning, or, where that is a run's id, from where it was left, to its end."""
     import torch
@@ -135,6 +152,8 @@ def _carry_out(
     execution, domain = config.execution, domain_of(config)
     if execution.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("execution.device is cuda, but torch sees no GPU here: use cpu, or auto")
+    require_mirrors(config)
+    callbacks = [*imported(execution.callbacks), *checked(callbacks)]
     torch.set_num_threads(execution.torch_threads)
     warn_of_few_lanes(config)
     setting = domain.prepare(config)
@@ -155,11 +174,12 @@ def _carry_out(
             parent = recorded_parent(store.find_run(resumed_id).tags, execution.tracking_dir)
             if parent is not None:
                 inherit(agent, config, parent)
+        open_mirrors(config, run, None if start is None else start["counters"]["num_timesteps"] + 1, console)
         console.print(_beginning(config, run, parent), highlight=False, markup=False, soft_wrap=True)
         learning = Learning(
             config, domain, agent, env, run, folder, {"run_id": run.run_id, "tags": tags}, interrupts,
             evaluate=lambda: _evaluate(config, setting, agent, execution.eval_requests, execution.eval_lanes),
-            start=start, on_evaluation=on_evaluation,
+            start=start, callbacks=callbacks, on_evaluation=on_evaluation,
         )  # fmt: skip
         if learning.start is None:
             _check_sanity(config, domain, setting, agent, run, console)
@@ -262,33 +282,6 @@ def tags_of(config: ExperimentConfig, setting: Any) -> dict[str, str]:
     return tags | named
 
 
-def compare_baselines(
-    config: ExperimentConfig, domain: Domain, setting: Any, run: RunLog, console: Console
-) -> dict[str, Evaluation]:
-    """Every baseline on the traffic that the agent will be judged on."""
-    found = {}
-    with console.status("comparing the heuristics") as status:
-        for name in domain.BASELINES:
-            status.update(f"comparing the heuristics: {name}")
-            found[name] = evaluate_scenarios(
-                config,
-                name,
-                requests=config.execution.final_requests,
-                lanes=config.execution.final_lanes,
-                setting=setting,
-            )
-    for name, evaluation in found.items():
-        run.log_metrics(_named(f"baseline/{name}", evaluation))
-        for scenario, part in evaluation.by_scenario.items():
-            run.log_metrics(_named(f"baseline/{name}/{scenario}", part))
-    return found
-
-
-def _named(prefix: str, evaluation: Evaluation) -> dict[str, float]:
-    estimate = evaluation.service_blocking
-    return {f"{prefix}/service_blocking": estimate.mean, f"{prefix}/service_blocking_ci95": estimate.ci95}
-
-
 def _evaluate(config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", requests: int, lanes: int) -> Evaluation:
     """The agent on every scenario; what it blocks is the mean over them."""
     policy = as_policy(config.algorithm.name, agent, config)
@@ -330,9 +323,9 @@ def _conclude(
     )
     run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
     run.log_table(scenario_columns(evaluation, baselines, requests), "scenarios.json")
-    curve_baselines = _curve_baselines(config, setting, baselines, curve)
+    on_the_way = curve_baselines(config, setting, baselines, curve)
     loads = final_loads(config, policy, baselines)
-    log_run_figures(run, setting, evaluation, baselines, curve, curve_baselines, loads)
+    log_run_figures(run, setting, evaluation, baselines, curve, on_the_way, loads)
     return RunResult(
         run_id=run.run_id,
         name=run.run_name,
@@ -348,22 +341,6 @@ def _conclude(
         learning_curve=curve,
         training_requests=requests,
     )
-
-
-def final_loads(config: ExperimentConfig, policy: Policy, baselines: Iterable[str]) -> dict[float, list[Evaluation]]:
-    """The agent and the baselines at each of execution.final_loads; nothing where none is asked for."""
-    execution = config.execution
-    size: dict[str, Any] = {"requests": execution.final_requests, "lanes": execution.final_lanes}
-    return over_loads(config, [policy, *baselines], execution.final_loads, **size)
-
-
-def _curve_baselines(
-    config: ExperimentConfig, setting: Any, names: Iterable[str], curve: list[tuple[int, float, float]]
-) -> dict[str, Evaluation]:
-    """The baselines on the traffic of the learning curve, which is shorter than that of the comparison."""
-    execution = config.execution
-    size: dict[str, Any] = {"requests": execution.eval_requests, "lanes": execution.eval_lanes, "setting": setting}
-    return {name: evaluate_scenarios(config, name, **size) for name in names} if curve else {}
 
 
 def _training_requests(agent: "BaseAlgorithm") -> dict[str, int]:

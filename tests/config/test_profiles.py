@@ -44,19 +44,19 @@ def test_each_profile_goes_with_every_algorithm_and_every_mode(profile: str, alg
         assert config.execution.timesteps == MODES[mode or {"local": "quick", "server": "production"}[profile]]
 
 
-def test_local_is_one_lane_on_the_first_scenario_with_a_bar() -> None:
+def test_local_is_one_lane_on_the_first_scenario() -> None:
     resolved = load(experiment(), profile="local")
     config = resolved.config
-    assert (config.execution.lanes, config.scenarios.names(), config.execution.progress) == (1, ("s0",), True)
+    assert (config.execution.lanes, config.scenarios.names()) == (1, ("s0",))
     assert config.algorithm.hyperparameters()["batch_size"] == 64, "n_steps x 1 lane"
     assert resolved.origin["execution.lanes"] == "profile local"
     assert load(experiment(), profile="local", all_scenarios=True).config.scenarios.names() == ("s0", "s1", "s2")
 
 
 @pytest.mark.parametrize(("scenarios", "lanes"), [(1, 64), (64, 64), (65, 128), (200, 256)])
-def test_server_has_a_lane_for_each_scenario_and_is_quiet(scenarios: int, lanes: int) -> None:
+def test_server_has_a_lane_for_each_scenario(scenarios: int, lanes: int) -> None:
     config = load(experiment(scenarios), profile="server").config
-    assert (len(config.scenarios), config.execution.lanes, config.execution.progress) == (scenarios, lanes, False)
+    assert (len(config.scenarios), config.execution.lanes) == (scenarios, lanes)
     assert config.algorithm.hyperparameters()["batch_size"] == 1024, "the algorithm's own"
 
 

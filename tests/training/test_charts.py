@@ -71,6 +71,7 @@ def test_a_run_holds_its_pictures_and_their_numbers(
     folder = store.artifact_path(results[name].run_id, "plots")
     always = {"blocking", "learning_curve", "utilisation", "blocking_against_load"}
     assert {path.stem for path in folder.glob("*.png")} == always | pictures
+    assert (folder / "interactive.html").is_file()
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
     told = json.loads((folder / "metrics.json").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert told["evaluation"]["service_blocking"]["mean"] == results[name].evaluation.service_blocking.mean
@@ -185,7 +186,6 @@ def test_a_smoothed_curve_stays_within_the_raw_one(values: list[float]) -> None:
 
 
 def test_the_page_shows_the_same_curves_and_needs_nothing_else(history: dict[str, Any]) -> None:
-    pytest.importorskip("plotly")
     drawn = charts.of_history(history[VALUE_BASED], {"topology": "tiny"})
     for chart in drawn:
         figure = interactive.interactive(chart)
@@ -194,14 +194,6 @@ def test_the_page_shows_the_same_curves_and_needs_nothing_else(history: dict[str
         for trace, one in zip(figure.data, series, strict=True):
             np.testing.assert_array_equal(trace.y, one.y)
     page = interactive.page(drawn, "a <run>")
-    assert page is not None
     assert page.count("<!doctype html>") == 1
     assert "a &lt;run&gt;" in page
     assert 'src="http' not in page
-
-
-def test_without_plotly_or_charts_there_is_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interactive, "find_spec", lambda name: None)
-    chart = charts.Chart("c", "t", "x", [charts.Panel("y", [charts.Series("s", [1.0], [1.0])])])
-    assert interactive.page([chart], "run") is None
-    assert interactive.page([], "run") is None
