@@ -16,12 +16,15 @@ import hashlib
 import os
 from collections.abc import Callable
 from functools import cache, partial
+from operator import is_
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numba
 import numpy as np
 from numba.core import config as numba_config
+from numba.core.dispatcher import Dispatcher
+from numba.core.typing.typeof import Purpose, typeof
 
 F = TypeVar("F", bound=Callable[..., Any])
 wide: Callable[[Any], int] = np.int64  # type: ignore[assignment]  # kernels that are not inlined are compiled once if their numbers are of one type
@@ -76,6 +79,36 @@ def handing(outer: F, *handed: Any) -> F:
 @cache
 def _unkept(outer: Any) -> Any:
     return numba.njit(**_OPTIONS)(getattr(outer, "py_func", outer))
+
+
+def direct(outer: F) -> F:
+    """A kernel that is called from Python many times with the same objects, whose types need not be looked at again.
+
+    Numba looks at the type of each argument at each call, which for tuples of arrays takes longer than a step of one
+    lane. Here that is done where any argument is another object than at the call before, so arrays that change must
+    be kept and written to.
+    """
+    return _Direct(outer) if isinstance(outer, Dispatcher) else outer  # type: ignore[return-value]
+
+
+class _Direct:
+    """A compiled kernel, and where its machine code for the last arguments is entered."""
+
+    def __init__(self, dispatcher: Any) -> None:
+        self._dispatcher = dispatcher
+        self._enter: Callable[..., Any] = dispatcher
+        self._known: tuple[Any, ...] = ()
+
+    def __call__(self, *arguments: Any) -> Any:
+        known = self._known
+        if len(arguments) == len(known) and all(map(is_, arguments, known)):
+            return self._enter(*arguments)
+        returned = self._dispatcher(*arguments)
+        types = tuple(typeof(argument, Purpose.argument) for argument in arguments)  # type: ignore[no-untyped-call]
+        overload = self._dispatcher.overloads.get(types)
+        self._enter = self._dispatcher if overload is None else overload.entry_point
+        self._known = arguments
+        return returned
 
 
 def _is_ours(function: Callable[..., Any]) -> bool:

@@ -13,7 +13,7 @@ from fusion_rl.domains.base import Step
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.actions import codec_of
 from fusion_rl.domains.optical.heuristics.ksp_ff import ksp_ff
-from fusion_rl.domains.optical.jit import handing
+from fusion_rl.domains.optical.jit import direct, handing
 from fusion_rl.domains.optical.metrics import Gauge
 from fusion_rl.domains.optical.observations import OBSERVATIONS
 from fusion_rl.domains.optical.pipelines import batch
@@ -75,7 +75,7 @@ class OpticalSimulator:
             for s in _scenarios_of(b, num_lanes, len(self._models)):
                 self._models[s].require([b], self._warmup[s] + self._episode[s])
         handed = (self._codec.decode, self._codec.mask, self._observation.write)
-        self._batch_step, self._batch_look = handing(batch.step, *handed), handing(batch.look, *handed)
+        self._batch_step, self._batch_look = direct(handing(batch.step, *handed)), handing(batch.look, *handed)
         self._layout = self._observation.layout(world)
         self.observation_space = self._make_space()
         self.action_space = spaces.Discrete(self._codec.count(world, self._codec.parameter))
@@ -86,6 +86,7 @@ class OpticalSimulator:
             np.zeros((num_lanes, sum(self._layout.values())), np.float32),
             np.zeros((num_lanes, int(self.action_space.n)), np.bool_),
         )
+        self._actions = np.zeros(num_lanes, np.int64)
         self._streams: list[Stream | TraceStream | None] = [None] * num_lanes
         self._seeds = np.full(num_lanes, seed)
         self._episodes = np.full(num_lanes, -1)
@@ -111,18 +112,19 @@ class OpticalSimulator:
         Raises:
             SimulationError: an episode that has ended was not reset, or there is not one action a lane.
         """
-        actions = np.ascontiguousarray(actions, np.int64)
+        actions = np.asarray(actions, np.int64)
         if actions.shape != (self.num_lanes,):
             raise SimulationError(f"step needs {self.num_lanes} actions, one a lane; it got shape {actions.shape}")
         if self._until_end < 1:
             raise SimulationError("the episode is over (or none has begun): call reset before step")
         if self._until_refill < 1:
             self._refill()
+        self._actions[:] = actions
         most = self._batch_step(
             self.setting.world,
             self._state,
             self._window,
-            actions,
+            self._actions,
             self._codec.decode,
             self._codec.mask,
             self._codec.parameter,
