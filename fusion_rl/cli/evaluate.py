@@ -162,8 +162,14 @@ def print_scenarios(reference: "Evaluation", others: Sequence["Evaluation"], req
 
 
 def interval(mean: float, half_width: float, sign: str = "", decimals: int = 5) -> str:
-    """A mean with its interval, as text; without enough lanes there is none."""
-    half = "no interval" if half_width != half_width else f"{half_width:.{decimals}f}"
+    """A mean with its interval, as text; without enough lanes there is none, and of nothing at all an upper bound."""
+    if mean == 0 and half_width > 0 and not sign:
+        return f"0 (at most {half_width:.1e})"
+    half = f"{half_width:.{decimals}f}"
+    if half_width != half_width:
+        half = "no interval"
+    elif half_width > 0 and float(half) == 0:
+        half = f"{half_width:.1e}"
     return f"{mean:{sign}.{decimals}f} ± {half}"
 
 

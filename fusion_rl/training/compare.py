@@ -29,9 +29,14 @@ def comparison_columns(evaluation: Evaluation, baselines: dict[str, Evaluation])
 
 
 def paired_half_width(one: Evaluation, other: Evaluation) -> float:
-    """Half-width of the 95 % interval of the difference of two policies on the same lanes of traffic."""
+    """Half-width of the 95 % interval of the difference of two policies on the same lanes of traffic.
+
+    Where neither blocks anything it is the larger of the two upper bounds.
+    """
     from fusion_rl.domains.optical.metrics import t_half_width
 
+    if one.tally.blocked_requests == other.tally.blocked_requests == 0:
+        return max(one.service_blocking.ci95, other.service_blocking.ci95)
     return t_half_width(one.tally.blocking_by_lane() - other.tally.blocking_by_lane())
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fusion_rl.cli.evaluate import interval
 from fusion_rl.config.load import load
 from fusion_rl.domains.optical.metrics import BATCHES, Tally, ratio_estimate
 from fusion_rl.training.evaluate import evaluate
@@ -53,6 +54,27 @@ def test_utilisation_is_measured_with_and_without_a_warm_up(warmup: int) -> None
     said = evaluate(config, "ksp-ff", requests=16_000, lanes=8).as_dict()
     assert 0.3 < said["utilisation"] < 0.5
     assert 0.3 < said["fragmentation"] < 0.7
+
+
+def test_nothing_blocked_is_no_certainty_but_an_upper_bound() -> None:
+    tally = Tally(lanes=8, requests=1000, warmup_requests=0)
+    gbps = np.tile([100.0, 300.0], 500)
+    for lane in range(8):
+        tally.add(lane, 0, np.zeros(1000, np.uint8), gbps)
+    service, bit_rate = tally.service_blocking, tally.bit_rate_blocking
+    assert (service.mean, service.method) == (bit_rate.mean, bit_rate.method) == (0.0, "rule of three")
+    assert (1 - service.ci95) ** 8000 == pytest.approx(0.05, rel=0.01)
+    assert bit_rate.ci95 == pytest.approx(1.5 * service.ci95)  # were all that is blocked of the largest kind
+    assert str(service) == "0 (at most 3.8e-04)"
+    idle = load("deeprmsa-nsfnet", overrides={"scenarios.0.load_erlang": 1.0}).config
+    said = evaluate(idle, "ksp-ff", requests=4000, lanes=8).as_dict()
+    assert said["service_blocking"] == {"mean": 0.0, "ci95": 3 / 4000}
+
+
+def test_an_interval_below_the_last_decimal_is_not_shown_as_none() -> None:
+    assert interval(0.0, 3e-6) == "0 (at most 3.0e-06)"
+    assert interval(0.0, 3e-6, sign="+") == "+0.00000 ± 3.0e-06"
+    assert interval(0.02, 0.001) == "0.02000 ± 0.00100"
 
 
 def test_bit_rate_blocking_weighs_requests_by_what_they_asked_for() -> None:

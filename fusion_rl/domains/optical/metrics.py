@@ -2,6 +2,8 @@
 
 An interval is Student's t at 95 % over independent parts of the requests: the lanes where there are at least
 eight of them, otherwise batches of consecutive requests of each lane (batch means). `Estimate` says which.
+Where nothing at all was blocked there is no spread to make an interval of, and the half-width is an upper bound
+instead (`none_seen`).
 """
 
 from dataclasses import dataclass
@@ -30,9 +32,9 @@ class Estimate:
 
     Attributes:
         mean: ratio over all requests.
-        ci95: half-width.
+        ci95: half-width; where the mean is 0, upper bound.
         parts: how many parts the interval rests on.
-        method: "independent lanes" or "batch means".
+        method: "independent lanes", "batch means" or "rule of three".
     """
 
     mean: float
@@ -41,11 +43,28 @@ class Estimate:
     method: str
 
     def __str__(self) -> str:
+        if self.mean == 0 and self.ci95 > 0:
+            return f"0 (at most {self.ci95:.1e})"
         return f"{self.mean:.5f} ± {self.ci95:.5f}"
 
 
+def none_seen(requests: float, largest_share: float = 1.0) -> Estimate:
+    """What is known of blocking when none of so many requests was blocked: at 95 %, it is at most 3 / requests.
+
+    The chance of seeing none is (1 - p)^n, which is 5 % at p = 3 / n for independent requests. Blocked requests come
+    in bursts, so the bound is for runs that are long beside the time in which the network forgets its state.
+    Source: J. Hanley and A. Lippman-Hand, If nothing goes wrong, is everything all right?, JAMA 249(13), 1983.
+
+    Args:
+        requests: how many there were.
+        largest_share: what the largest request asks for, over the mean: shares of bit rates are larger by it, at most.
+    """
+    bound = min(3 * largest_share / requests, 1.0) if requests > 0 else float("nan")
+    return Estimate(0.0 if requests > 0 else float("nan"), bound, 1, "rule of three")
+
+
 def ratio_estimate(parts: Floats, totals: Floats) -> Estimate:
-    """Estimate sum(parts) / sum(totals) from counts by lane and batch, both [B, batches]."""
+    """Estimate sum(parts) / sum(totals) from counts by lane and batch, both [B, batches]; some part is not 0."""
     by_lane = parts.shape[0] >= LANES_ENOUGH
     top, bottom = (parts.sum(axis=1), totals.sum(axis=1)) if by_lane else (parts.ravel(), totals.ravel())
     ratios = top[bottom > 0] / bottom[bottom > 0]
@@ -79,6 +98,7 @@ class Tally:
         self.blocked = np.zeros((lanes, BATCHES))
         self.offered_gbps = np.zeros((lanes, BATCHES))
         self.blocked_gbps = np.zeros((lanes, BATCHES))
+        self.largest_gbps = np.zeros(lanes)
         self.verdicts: Ints64 = np.zeros((lanes, len(VERDICT_NAMES)), np.int64)
 
     def add(self, lane: int, first_number: int, verdict: Bytes, gbps: Floats) -> None:
@@ -100,6 +120,7 @@ class Tally:
             )
         begin = min(max(self.warmup_requests - first_number, 0), verdict.size)
         end = min(max(self.warmup_requests + self.requests - first_number, 0), verdict.size)
+        self.largest_gbps[lane] = gbps[begin:end].max(initial=self.largest_gbps[lane])
         count_requests(
             np.ascontiguousarray(verdict[begin:end]),
             np.ascontiguousarray(gbps[begin:end]),
@@ -117,16 +138,22 @@ class Tally:
         both = Tally(len(self.offered), self.requests + other.requests, self.warmup_requests)
         for counts in ("offered", "blocked", "offered_gbps", "blocked_gbps", "verdicts"):
             setattr(both, counts, getattr(self, counts) + getattr(other, counts))
+        both.largest_gbps = np.maximum(self.largest_gbps, other.largest_gbps)
         return both
 
     @property
     def service_blocking(self) -> Estimate:
         """Share of the requests that were blocked."""
+        if not self.blocked.any():
+            return none_seen(self.offered.sum())
         return ratio_estimate(self.blocked, self.offered)
 
     @property
     def bit_rate_blocking(self) -> Estimate:
         """Share of the bit rate asked for that was blocked."""
+        if not self.blocked.any():
+            requests = self.offered.sum()
+            return none_seen(requests, self.largest_gbps.max() * requests / (self.offered_gbps.sum() or np.nan))
         return ratio_estimate(self.blocked_gbps, self.offered_gbps)
 
     @property

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from fusion_rl.arrays import Ints64
-from fusion_rl.domains.optical.metrics import Estimate, t_half_width
+from fusion_rl.domains.optical.metrics import Estimate, none_seen, t_half_width
 from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.traces import TraceStream
 from fusion_rl.domains.optical.traffic import Stream, TrafficModel
@@ -85,6 +85,8 @@ def over_lanes(setting: Setting, scenario: int, size: Size, blocked: Callable[[S
 
 def blocking(blocked: Ints64, size: Size) -> Estimate:
     """Service blocking with an interval over lanes."""
+    if not blocked.any():
+        return none_seen(size.lane_requests * size.lanes)
     by_lane = blocked / size.lane_requests
     return Estimate(float(by_lane.mean()), t_half_width(by_lane), size.lanes, "independent lanes")
 
