@@ -11,7 +11,15 @@ from fusion_rl.analysis.benchmarks.plot import PANELS, cost, cost_figure, drawab
 from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.errors import UnknownNameError
 
-TINY = replace(QUICK, repetitions=2, requests=2_000, seconds=0.01, steps=512, topologies=("nsfnet", "cost239"))
+TINY = replace(
+    QUICK,
+    repetitions=2,
+    requests=2_000,
+    thread_requests=2_000,
+    seconds=0.01,
+    steps=512,
+    topologies=("nsfnet", "cost239"),
+)
 
 
 @pytest.fixture(scope="module")

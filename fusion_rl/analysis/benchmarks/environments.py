@@ -17,7 +17,7 @@ from fusion_rl.envs.vector import OpticalVecEnv
 
 BATCH_LANES = 256
 LANES = (1, 16, 256)
-CODECS = ("path", "path-block:3", "path-start")
+CODECS = ("path", "path-block:3", "path-start", "path-modulation")
 
 _POLICY = "random legal actions, drawn in a first pass over the same traffic"
 

@@ -62,6 +62,8 @@ class Size:
     Attributes:
         repetitions: of each figure.
         requests: of one rollout, over all its lanes, warm-up left out; fewer where they would take too long.
+        thread_requests: of one rollout on several threads, for each of them: samples of under a second differ by more
+            than the threads do.
         seconds: of one rollout, about, at most; its warm-up comes on top.
         steps: of one repetition of an environment, over all its lanes.
         learning_steps: of one repetition of an agent's training, over all its lanes.
@@ -71,6 +73,7 @@ class Size:
 
     repetitions: int = 5
     requests: int = 2_000_000
+    thread_requests: int = 6_000_000
     seconds: float = 1.0
     steps: int = 256_000
     learning_steps: int = 65_536  # an episode and its reset
@@ -82,6 +85,7 @@ FULL = Size()
 QUICK = Size(
     repetitions=3,
     requests=200_000,
+    thread_requests=600_000,
     seconds=0.2,
     steps=51_200,
     learning_steps=8_192,

@@ -108,18 +108,20 @@ def lanes(size: Size) -> Iterator[Measurement]:
 def threads(size: Size) -> Iterator[Measurement]:
     """What a second thread adds; left out where there is one core."""
     counts = [count for count in THREADS if count <= usable_cores()]
-    cases = {count: Case("ksp-ff", workload(), threads=count) for count in counts}
-    rollouts = alternating([partial(case.serve, size.requests) for case in cases.values()], size.repetitions)
-    speeds = {
-        count: [one.requests_per_second for one in served] for count, served in zip(counts, rollouts, strict=True)
-    }
-    same = {**workload().conditions, "heuristic": "ksp-ff", "lanes": cases[1].lanes, "requests": rollouts[0][0].served}
+    cases = [Case("ksp-ff", workload(), threads=count) for count in counts]
+    tasks = [partial(case.serve, size.thread_requests * case.threads) for case in cases]
+    rollouts = dict(zip(counts, alternating(tasks, size.repetitions), strict=True))
+    speeds = {count: [one.requests_per_second for one in rollouts[count]] for count in counts}
+    same = {**workload().conditions, "heuristic": "ksp-ff", "lanes": cases[0].lanes}
     for count in counts:
-        yield measured(f"threads ksp-ff {count}", speeds[count], "requests/s", _TIMED, **same, threads=count)
+        told = {**same, "threads": count, "requests": rollouts[count][0].served}
+        yield measured(f"threads ksp-ff {count}", speeds[count], "requests/s", _TIMED, **told)
     if len(counts) > 1:
         ratios = [two / one for one, two in zip(speeds[1], speeds[2], strict=True)]
-        timed = "the second of these divided by the first, repetition by repetition, in turns"
-        yield measured("two threads / one thread", ratios, "ratio", timed, **same)
+        timed = (
+            "the second of these divided by the first, in turns; `requests` are those of each thread, warm-up left out"
+        )
+        yield measured("two threads / one thread", ratios, "ratio", timed, **same, requests=size.thread_requests)
 
 
 def _erlang_hops_a_link(found: Workload) -> float:
