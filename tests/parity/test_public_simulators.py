@@ -7,8 +7,10 @@ first-fit, and FUSION, both run as their authors ship them).
 import pytest
 
 from fusion_rl.domains.optical import topology
+from fusion_rl.domains.optical.pipelines.orchestrator import ACCEPTED
 from fusion_rl.errors import TrafficError
 from fusion_rl.parity import fusion, optical_rl_gym
+from tests.oracles import slow_public_simulators as slow
 
 
 def test_optical_rl_gym_is_matched_to_the_last_digit() -> None:
@@ -22,11 +24,29 @@ def test_fusion_is_matched_request_for_request(erlang: float, blocked: int) -> N
     assert fusion.simulate(erlang, seed=1, requests=6000).blocked_requests == blocked
 
 
-def test_more_cores_carry_the_same_load_of_one_core_with_no_more_blocking_by_chance() -> None:
-    # One core's load on two cores that share it is blocked less: the trunking gain of a larger group.
-    one = fusion.simulate(400, seed=2, requests=3000)
-    two = fusion.simulate(200, seed=2, requests=3000, cores=2)
-    assert two.blocked_requests < one.blocked_requests
+@pytest.mark.parametrize(
+    ("erlang", "seed", "cores", "shares"),
+    [
+        (300, 2, 1, {25: 0.2, 50: 0.2, 100: 0.2, 200: 0.2, 400: 0.2}),
+        (250, 3, 2, {100: 0.5, 400: 0.5}),
+        (200, 4, 3, {400: 1.0}),
+    ],
+)
+def test_fusion_is_its_rules_read_aloud_for_other_cores_and_shares(
+    erlang: float, seed: int, cores: int, shares: dict[int, float]
+) -> None:
+    verdict, gbps = fusion.decide(erlang, seed, 500, cores, shares)
+    expected = list(slow.fusion(erlang, seed, 500, cores, shares))
+    assert list(zip((verdict == ACCEPTED).tolist(), gbps.tolist(), strict=True)) == expected
+    assert (verdict != ACCEPTED).any()
+
+
+@pytest.mark.parametrize(("load", "seed"), [(400, 5), (60, 6)])
+def test_optical_rl_gym_is_its_rules_read_aloud_at_other_loads(load: float, seed: int) -> None:
+    verdict, gbps = optical_rl_gym.decide(load, seed, 500)
+    expected = list(slow.optical_rl_gym(load, seed, 500))
+    assert list(zip((verdict == ACCEPTED).tolist(), gbps.tolist(), strict=True)) == expected
+    assert (verdict != ACCEPTED).any()
 
 
 def test_quotas_of_bit_rates_are_exact() -> None:
