@@ -4,8 +4,9 @@ Packs services into few slots of the whole network. Source: the most-used wavele
 Wavelength assignment in fixed routing WDM networks, ICC 1997: of the wavelengths that are free on the path, the one in
 use on most links; of equal ones the lowest. For slots, B. Chatterjee and E. Oki, Elastic Optical Networks, CRC Press
 2020, chapter 6, says the same of "free slots", and leaves open what counts for a block of several. Here its first slot
-counts, as in XLRON 1.1.0's ksp_mu, and not the sum over the block: on the DeepRMSA benchmark (NSFNET, K = 5, 250
-Erlang) its published blocking, 0.0352, is met by the first slot (0.0353), and not by the sum (0.0377).
+counts, as in XLRON 1.1.0: its ksp_mu (heuristics.py) takes the largest entry of the mask of free starts times the use
+of each slot. Its published blocking on the DeepRMSA benchmark (NSFNET, K = 5, 250 Erlang), 0.0352, agrees: the first
+slot gives 0.0353, the sum over the block 0.0377.
 """
 
 from fusion_rl.domains.optical.jit import kernel
