@@ -9,6 +9,7 @@ from fusion_rl.cli.main import main
 from fusion_rl.testing.tiny import TOPOLOGY_FILE
 
 EDGES = "source,target,length_km\n"
+TRACE = "arrival_time,holding_time,source,destination,bandwidth_gbps\n"
 
 
 @pytest.fixture
@@ -19,6 +20,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "parted.csv").write_text(EDGES + "a,b,100\nc,d,100\n")
     (tmp_path / "negative.csv").write_text(EDGES + "a,b,100\nb,c,-5\n")
     (tmp_path / "ring.csv").write_text(EDGES + "a,b,100\nb,c,100\nc,a,100\n")
+    (tmp_path / "touching.csv").write_text(EDGES + "a,b,100\nb,c,0\n")
+    (tmp_path / "small.csv").write_text("0,1\n1,0\n")
+    (tmp_path / "backwards.csv").write_text(TRACE + "2.0,1.0,1,2,50\n1.5,1.0,1,3,50\n")
     (tmp_path / "other.zip").write_bytes(b"no zip at all")
     (tmp_path / "occupied").write_text("a file where a folder is asked for")
     return tmp_path
@@ -46,6 +50,43 @@ BAD = {
     "malformed YAML": (("train", "-e", "malformed.yaml"), ["malformed.yaml", "line 2"]),
     "an unconnected topology": (("train", "--set", "network.topology=parted.csv"), ["parted", "not connected"]),
     "a negative length": (("evaluate", "--set", "network.topology=negative.csv"), ["b-c", "-5 km", "above 0"]),
+    "a link of no length": (("evaluate", "--set", "network.topology=touching.csv"), ["b-c", "0 km", "above 0"]),
+    "spans of no length": (
+        ("evaluate", "-e", "nsfnet-qot", "--set", "network.transmission.span_km=0"),
+        ["network.transmission.span_km", "greater than 0"],
+    ),
+    "1+1 with slicing": (
+        ("evaluate", "--set", "network.protection=1+1", "--set", "network.slicing.max_segments=2"),
+        ["protection (1+1)", "slicing", "null"],
+    ),
+    "1+1 with grooming": (
+        ("train", "--set", "network.protection=1+1", "--set", "network.grooming.max_parts=2"),
+        ["protection (1+1)", "grooming", "null"],
+    ),
+    "an unknown setting of slicing": (
+        ("evaluate", "--set", "network.slicing.max_segment=2"),
+        ["max_segment", "did you mean 'network.slicing.max_segments'?"],
+    ),
+    "formats by SNR without physics": (
+        ("evaluate", "--set", "network.format_choice=by-snr"),
+        ["format_choice (by-snr)", "transmission"],
+    ),
+    "formats without the SNR that they need": (
+        ("evaluate", "--set", "network.transmission={}"),
+        ["required_snr_db", "missing for"],
+    ),
+    "a matrix of the wrong size": (
+        ("evaluate", "--set", "scenarios.0.pairs={kind: matrix, file: small.csv}"),
+        ["small.csv", "(2, 2)", "(14, 14)"],
+    ),
+    "a trace whose time goes backwards": (
+        ("evaluate", "--set", "scenarios.0.trace=backwards.csv"),
+        ["backwards.csv", "row 2", "arrival_time"],
+    ),
+    "an unknown bit rate of FUSION's": (("parity", "fusion", "--share", "75=1.0"), ["75 Gb/s", "25, 50"]),
+    "shares that do not make up the requests": (("parity", "fusion", "--share", "100=0.5"), ["3000 requests of 6000"]),
+    "an unknown check": (("parity", "report", "--only", "erlangb"), ["erlangb"]),
+    "a share that is no percentage": (("capacity", "--at", "120"), ["--at 120", "between 0 and 100"]),
     "an unknown topology": (("evaluate", "--set", "network.topology=nsfnett"), ["nsfnett", "did you mean 'nsfnet'?"]),
     "no load": (("train", "--load", "0"), ["load_erlang", "greater than 0"]),
     "a negative load": (("evaluate", "--load", "-3"), ["load_erlang", "greater than 0"]),
