@@ -21,7 +21,7 @@ from fusion_rl.training.plots import ACCENT, FAINT, INK, QUIET, dress, frame, sc
 
 PREFIXES = ("rollout/", "train/")  # of the metrics that tell how a training went
 _STEPS = "training steps (requests decided, all lanes)"
-_COLOURS = (INK, "#2f6f9f", "#8f2d63", "#4b7f3a", "#b07d1e", "#67707c", "#3d8c84", "#a05a2c")
+COLOURS = (INK, "#2f6f9f", "#8f2d63", "#4b7f3a", "#b07d1e", "#67707c", "#3d8c84", "#a05a2c")
 _MARKERS = "osD^vPX*"
 _SMOOTHED_SHARE = 0.1  # of the points: what a smoothed curve is the mean of
 
@@ -220,7 +220,7 @@ def _words(metric: str) -> str:
 
 
 def _draw_panel(axes: Axes, panel: Panel, x_label: str) -> None:
-    colours = iter(_COLOURS * len(panel.series))
+    colours = iter(COLOURS * len(panel.series))
     marks = iter(_MARKERS * len(panel.series))
     for one in panel.series:
         if one.is_raw or one.is_level:

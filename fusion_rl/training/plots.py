@@ -6,6 +6,7 @@ notebook shows and a run stores. Every figure names the conditions without which
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,25 +100,41 @@ def utilisation_map(
     link_utilisation: Floats,
     title: str = "How full each link is",
     conditions: Mapping[str, object] | None = None,
+    label: str = "mean share of slots in use",
 ) -> Figure:
     """The topology with every link coloured by the mean share of its slots in use.
 
     Args:
         setting: network; directed links are drawn as two arcs, one each way, shared links as one line.
-        link_utilisation: in 0..1, [L].
+        link_utilisation: in 0..1, [L]; or another share of each link.
         title: first line.
         conditions: of the evaluation that measured it; None: those of the setting's first scenario.
+        label: what the share is.
     """
-    topology = setting.topology
-    positions = _positions(topology.graph) if topology.places is None else _as_wide_as_one(topology)
-    across, up = zip(*positions.values(), strict=True)
-    directed = topology.direction == "directed"
     # even steps of 5 % around what there is, so that the colours are all used
     norm = Normalize(np.floor(link_utilisation.min() * 20) / 20, np.ceil(link_utilisation.max() * 20) / 20)
+    figure, axes = map_frame(title, conditions or _conditions(setting), setting.topology)
+    draw_topology(axes, setting.topology, BUSY(norm(link_utilisation)))
+    bar = figure.colorbar(ScalarMappable(norm, BUSY), ax=axes, shrink=0.75, aspect=28, pad=0.03)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    bar.set_label(label, color=INK)
+    bar.ax.tick_params(labelcolor=INK, color=QUIET)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def map_frame(title: str, conditions: Mapping[str, Any], topology: "Topology") -> tuple[Figure, Axes]:
+    """A figure with its title and conditions above axes as high as the topology's map needs."""
+    across, up = zip(*places_of(topology).values(), strict=True)
     height_in = np.clip(_MAP_WIDTH_IN * (np.ptp(up) / np.ptp(across) + 0.12), 3.2, 6.5)
-    figure, axes = _framed(title, conditions or _conditions(setting), float(height_in))
+    return _framed(title, conditions, float(height_in))
+
+
+def draw_topology(axes: Axes, topology: "Topology", colours: Sequence[Any]) -> None:
+    """Draw the nodes with their names, and the links in the colours given, [L]."""
+    positions, directed = places_of(topology), topology.direction == "directed"
     crowded = len(topology.nodes) > 30
-    for link, share in zip(topology.links, link_utilisation, strict=True):
+    for link, colour in zip(topology.links, colours, strict=True):
         axes.add_patch(
             FancyArrowPatch(
                 positions[link.source],
@@ -127,21 +144,22 @@ def utilisation_map(
                 shrinkA=6 if crowded else 11,
                 shrinkB=6 if crowded else 11,
                 linewidth=2 if crowded else 3,
-                color=BUSY(norm(share)),
+                color=colour,
             )
         )
+    across, up = zip(*positions.values(), strict=True)
     axes.scatter(across, up, s=110 if crowded else 330, color="white", edgecolor=INK, linewidth=1.3, zorder=3)
     for node, place in positions.items():
         axes.annotate(node, place, ha="center", va="center", size=6 if crowded else 9, color=INK, zorder=4)
     axes.set_aspect("equal")
     axes.margins(0.06)
     axes.axis("off")
-    bar = figure.colorbar(ScalarMappable(norm, BUSY), ax=axes, shrink=0.75, aspect=28, pad=0.03)
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    bar.set_label("mean share of slots in use", color=INK)
-    bar.ax.tick_params(labelcolor=INK, color=QUIET)
-    bar.outline.set_visible(False)
-    return figure
+
+
+@lru_cache(maxsize=8)  # laying one out takes a second, and a figure asks more than once
+def places_of(topology: "Topology") -> dict[str, tuple[float, float]]:
+    """A place on a map that is 1 wide for each node: as its file says, or laid out by the lengths of the edges."""
+    return _positions(topology.graph) if topology.places is None else _as_wide_as_one(topology)
 
 
 def log_run_figures(
@@ -197,7 +215,8 @@ def describe(conditions: Mapping[str, Any]) -> str:
     holding = "exponential holding" + ("" if whole else " truncated ({holding_truncation})")
     network = ("{topology}", "{links} links", "{slots} slots, guard {guard_slots}", "K = {k_paths} by {path_order}")
     traffic = ("{load_erlang:g} E nominal, {offered_erlang:.4g} E offered", holding)
-    size = ("{requests:,} requests over {lanes} lanes", "warm-up of {warmup_requests:,} requests a lane", "seed {seed}")
+    lanes = "on one lane" if conditions.get("lanes") == 1 else "over {lanes} lanes"
+    size = (f"{{requests:,}} requests {lanes}", "warm-up of {warmup_requests:,} requests a lane", "seed {seed}")
     lines = [" · ".join(_known(phrases, conditions)) for phrases in (network, traffic, size)]
     return "\n".join(line for line in lines if line)
 
