@@ -5,7 +5,7 @@ READY := .venv/.installed
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow bench ui lab clean
+.PHONY: help demo test slow bench ui lab pair clean
 
 help:
 	@echo "make TARGET, where TARGET is"
@@ -15,6 +15,7 @@ help:
 	@echo "  bench   measure speed; wants an idle machine"
 	@echo "  ui      browse the runs at http://127.0.0.1:5000"
 	@echo "  lab     open the notebooks in JupyterLab"
+	@echo "  pair    bring each notebook and its .py together; of two that differ the newer one counts"
 	@echo "  clean   remove .venv and caches; runs (mlruns/) stay"
 
 $(READY): pyproject.toml constraints.txt
@@ -42,6 +43,9 @@ ui: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
+
+pair: $(READY)
+	$(BIN)/jupytext --quiet --sync notebooks/*.ipynb
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

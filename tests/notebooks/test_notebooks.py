@@ -1,12 +1,18 @@
-"""Every notebook keeps the house's rules; the first and the parity report run end to end with tiny parameters."""
+"""Every notebook keeps the house's rules; the first two run end to end with tiny parameters, others beside this file.
+
+To bring a notebook and its .py together: `make pair`.
+"""
 
 import ast
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
+import jupytext
 import nbformat
 import pytest
+from jupytext.config import load_jupytext_configuration_file
 
 from fusion_rl.analysis.runs import stored_comparison
 from fusion_rl.batch.notebooks import notebook_parameters, run_notebook
@@ -19,6 +25,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 FIRST = FOLDER / "01_train_and_compare.ipynb"
 PARITY = FOLDER / "05_parity.ipynb"
+# the cells of this one are what users would write: it shows how
+MAY_DEFINE = {"08_your_own"}
 
 
 def code_cells(path: Path) -> list[nbformat.NotebookNode]:
@@ -40,13 +48,39 @@ def test_a_notebook_stores_no_outputs(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_and_its_python_file_say_the_same(path: Path) -> None:
+    beside = path.with_suffix(".py")
+    assert beside.is_file(), "run `make pair`"
+    config = load_jupytext_configuration_file(str(FOLDER / "jupytext.toml"))
+    assert beside.read_text() == jupytext.writes(jupytext.read(path), fmt="py:percent", config=config), (
+        "run `make pair`"
+    )
+    in_python, in_notebook = jupytext.read(beside).cells, jupytext.read(path).cells
+    assert [(cell.cell_type, cell.source) for cell in in_python] == [(c.cell_type, c.source) for c in in_notebook]
+    assert sum("parameters" in cell.metadata.get("tags", ()) for cell in in_python) == 1
+
+
+def test_every_paired_file_has_its_notebook() -> None:
+    assert {path.stem for path in FOLDER.glob("*.py")} == {path.stem for path in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_asks_one_question(path: Path) -> None:
+    first = nbformat.read(path, as_version=4).cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+    [question] = re.findall(r"^\*\*(.+?)\*\*$", first.source, re.MULTILINE | re.DOTALL)
+    assert question.endswith("?")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_cells_are_short_and_define_nothing(path: Path) -> None:
     for cell in code_cells(path):
         assert len(cell.source.splitlines()) <= 25
         defined = [
             type(node).__name__ for node in ast.walk(parsed(cell)) if isinstance(node, ast.FunctionDef | ast.ClassDef)
         ]
-        assert defined == []
+        assert path.stem in MAY_DEFINE or defined == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
