@@ -1,5 +1,7 @@
 """`fusion-rl runs`: what the run store holds, and the runs that their processes left behind."""
 
+import re
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -7,6 +9,7 @@ import typer
 from fusion_rl.cli import options
 from fusion_rl.cli.output import log_console, print_json, print_table
 from fusion_rl.cli.ui import DEFAULT_FOLDER
+from fusion_rl.errors import ConfigError
 
 app = typer.Typer(help="List runs, and mark those whose process is gone.", no_args_is_help=True)
 
@@ -45,18 +48,38 @@ def list_runs(
 
 
 @app.command("reap")
-def reap(tracking_dir: TrackingDir = DEFAULT_FOLDER, as_json: options.Json = False) -> None:
+def reap(
+    tracking_dir: TrackingDir = DEFAULT_FOLDER,
+    silent_for: Annotated[
+        str | None,
+        typer.Option(
+            "--silent-for",
+            metavar="TIME",
+            help="Runs of other machines, too, that have written nothing for so long: 45s, 30m, 12h, 2d.",
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
     """Mark the runs KILLED whose process, on this machine, is gone; every training does so when it starts."""
+    limit = None if silent_for is None else _duration(silent_for)
     from fusion_rl.tracking.mlflow_store import open_store
 
     with log_console().status("looking for runs without a process"):
-        reaped = open_store(tracking_dir, create=False).reap()
+        reaped = open_store(tracking_dir, create=False).reap(limit)
     if as_json:
         print_json({"reaped": [{"run_id": run.run_id, "name": run.run_name} for run in reaped]})
         return
     for run in reaped:
         typer.echo(f"{run.run_id} ({run.run_name}) is marked KILLED")
     typer.echo(f"{len(reaped)} runs were left by their processes")
+
+
+def _duration(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([smhd])", text.strip())
+    if match is None:
+        raise ConfigError(f"--silent-for is '{text}': give a number and a unit, as 45s, 30m, 12h or 2d")
+    number, unit = match.groups()
+    return timedelta(seconds=float(number) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[unit])
 
 
 @app.command("summary")

@@ -24,6 +24,7 @@ from fusion_rl.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from fusion_rl.tracking.base import RunRecord
     from fusion_rl.training.ancestry import Parent
     from fusion_rl.training.result import RunResult
 
@@ -71,6 +72,16 @@ def train(
             "It keeps its own settings.",
         ),
     ] = None,
+    resume_if_begun: Annotated[
+        bool,
+        typer.Option(
+            "--resume-if-begun",
+            help="Begin the run of this --name, or go on with it: for a job that may be run again with the same words.",
+        ),
+    ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Read a .zip of Stable-Baselines3's, which can run code of its writer's.")
+    ] = False,
     tracking_dir: Annotated[
         str | None, typer.Option("--tracking-dir", help="Folder of the run to resume [default: mlruns].")
     ] = None,
@@ -106,35 +117,44 @@ def train(
                 "--algorithm": algorithm, "--reward": reward, "--seed": seed, "--timesteps": timesteps,
                 "--lanes": lanes, "--device": device, "--resume": resume, "--tracking-dir": tracking_dir,
                 "--model-name": model_name, "--log-file": log_file, "--resume-from": resume_from,
+                "--resume-if-begun": resume_if_begun or None,
             }  # fmt: skip
             _judge(
                 eval_only,
                 resolve(experiment).config,
                 [name for name, given in learned.items() if given is not None],
+                trust,
                 as_json,
             )
             return
         if resume is not None:
-            others = (experiment, *asked, resume_from, all_scenarios or None)
+            others = (experiment, *asked, resume_from, all_scenarios or None, resume_if_begun or None, trust or None)
             result = _resume(resume, tracking_dir, log_file, any(option is not None for option in others))
             experiment = str(result.checkpoint.parent / "config" / FILE_NAME)
         elif tracking_dir is not None:
             raise ConfigError("--tracking-dir goes with --resume: a new run takes --set execution.tracking_dir=FOLDER")
         else:
             if resume_from is not None and experiment is None:
-                parent = _parent(resume_from, _tracking_dir(execution, settings))
+                parent = _parent(resume_from, _tracking_dir(execution, settings), trust)
                 resolved = resolve(parent.experiment())
             else:
                 resolved = resolve(experiment)
                 if resume_from is not None:
-                    parent = _parent(resume_from, resolved.config.execution.tracking_dir)
+                    parent = _parent(resume_from, resolved.config.execution.tracking_dir, trust)
             tracking_dir = resolved.config.execution.tracking_dir
-            from fusion_rl.training.run import train as run_training
+            begun = _begun(resolved.config) if resume_if_begun else None
+            if begun is not None and begun.status == "FINISHED":
+                _say_finished(begun, as_json)
+                return
+            from fusion_rl.training import run
 
             log_file = log_file or _log_file(tracking_dir, profile)
             with redirect_stdout(sys.stderr), _console(log_file, resolved.config) as console:
                 # whatever a library prints, the result stands alone on stdout
-                result = run_training(resolved.config, console=console, resume_from=parent)
+                if begun is not None:
+                    result = run.resume(begun.run_id, tracking_dir=tracking_dir, console=console)
+                else:
+                    result = run.train(resolved.config, console=console, resume_from=parent)
     if as_json:
         print_json(result.as_dict())
         return
@@ -152,13 +172,27 @@ def train(
     _report(result, again, tracking_dir or DEFAULT_FOLDER)
 
 
-def _judge(policy: str, config: ExperimentConfig, out_of_place: list[str], as_json: bool) -> None:
+def _begun(config: ExperimentConfig) -> "RunRecord | None":
+    from fusion_rl.training.begun import find_begun
+
+    with redirect_stdout(sys.stderr):
+        return find_begun(config)
+
+
+def _say_finished(begun: "RunRecord", as_json: bool) -> None:
+    if as_json:
+        print_json({"run_id": begun.run_id, "name": begun.run_name, "has_finished_before": True})
+        return
+    typer.echo(f"run {begun.run_id} ({begun.run_name}) has finished before: nothing is left to do")
+
+
+def _judge(policy: str, config: ExperimentConfig, out_of_place: list[str], trust: bool, as_json: bool) -> None:
     if out_of_place:
         raise ConfigError(f"--eval-only trains nothing: leave out {', '.join(out_of_place)}")
     from fusion_rl.training.judge import judge
 
     with redirect_stdout(sys.stderr):
-        found = judge(config, policy, console=log_console())
+        found = judge(config, policy, trust=trust, console=log_console())
     if as_json:
         print_json(found.as_dict())
         return
@@ -188,10 +222,10 @@ def _next_step_told() -> Iterator[None]:
         raise
 
 
-def _parent(given: str, tracking_dir: str) -> "Parent":
+def _parent(given: str, tracking_dir: str, trust: bool) -> "Parent":
     from fusion_rl.training.ancestry import find_parent
 
-    return find_parent(given, tracking_dir)
+    return find_parent(given, tracking_dir, trust=trust)
 
 
 def _tracking_dir(execution: str | None, settings: list[str] | None) -> str:

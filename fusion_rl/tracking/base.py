@@ -31,6 +31,9 @@ JOB_TAG = "batch.job"  # its job there
 STOPPED_TAG = "fusion_rl.stopped"  # why who looked on at a training ended it
 
 
+PARAMETER_CHARACTERS = 6000  # MLflow cuts longer ones
+
+
 class RunStatus(StrEnum):
     """How a run stands. A run whose process was killed outright stays RUNNING: nobody was left to say so."""
 
@@ -67,7 +70,7 @@ class RunRecord:
     """A run as the store knows it.
 
     Attributes:
-        parameters: dotted setting -> its value as text (cut at 6000 characters by MLflow).
+        parameters: dotted setting -> its value as text (cut at PARAMETER_CHARACTERS).
         metrics: metric -> its latest value.
         artifact_uri: the folder of its files.
     """

@@ -15,16 +15,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fusion_rl.errors import TrackingError
 from fusion_rl.tracking import models
-from fusion_rl.tracking.base import MetricPoint, RunLog, RunStatus
+from fusion_rl.tracking.base import PARAMETER_CHARACTERS, MetricPoint, RunLog, RunStatus
 from fusion_rl.tracking.buffer import MetricBuffer
 from fusion_rl.tracking.mirrors import Mirrors
+from fusion_rl.tracking.processes import SEEN, now
 from fusion_rl.tracking.spool import Spool
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PER_WRITE = 100  # MLflow's limit a batch, for parameters and for tags
-_VALUE_CHARACTERS = 6000  # MLflow cuts longer parameters
 
 
 class MlflowRunLog(RunLog):
@@ -69,7 +69,7 @@ class MlflowRunLog(RunLog):
     def log_params(self, parameters: Mapping[str, object]) -> None:
         new: dict[str, str] = {}
         for name, value in parameters.items():
-            text = str(value)[:_VALUE_CHARACTERS]
+            text = str(value)[:PARAMETER_CHARACTERS]
             if self._parameters.get(name, text) != text:
                 raise TrackingError(
                     f"parameter {name!r} of run {self.run_id} is {self._parameters[name]!r} "
@@ -171,7 +171,7 @@ class MlflowRunLog(RunLog):
     def _write_metrics(self, points: Sequence[MetricPoint]) -> None:
         batch = [Metric(point.name, point.value, point.time_ms, point.step) for point in points]
         with explained(f"{len(batch)} metric values of run {self.run_id} cannot be stored"):
-            self._client.log_batch(self.run_id, metrics=batch)
+            self._client.log_batch(self.run_id, metrics=batch, tags=[RunTag(SEEN, now())])
 
     def _storing(self, what: str) -> AbstractContextManager[None]:
         return explained(f"{what!r} cannot be stored with run {self.run_id}")

@@ -9,7 +9,7 @@ import getpass
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -25,7 +25,7 @@ from fusion_rl.tracking.base import ABOVE_TAG, STOPPED_TAG, MetricPoint, RunReco
 from fusion_rl.tracking.context import inherited_tags
 from fusion_rl.tracking.mlflow_run import MlflowRunLog, explained, store_artifact
 from fusion_rl.tracking.models import StoredPolicy
-from fusion_rl.tracking.processes import is_gone, process_tags
+from fusion_rl.tracking.processes import HOST, PID, is_gone, is_of_this_machine, last_seen, process_tags
 
 __all__ = ["MlflowRunLog", "Store", "StoredPolicy", "open_store", "ui_command"]
 
@@ -131,22 +131,30 @@ class Store:
             raise
         return log
 
-    def reap(self) -> list[RunRecord]:
+    def reap(self, silent_for: timedelta | None = None) -> list[RunRecord]:
         """Mark the runs KILLED whose process, on this machine, is gone; what their spools hold is stored first.
+
+        Args:
+            silent_for: mark those of other machines as well that have written nothing for so long. One that lives
+                all the same says at its end how it ended.
 
         Returns:
             What they were before.
         """
         reaped = []
         for record in self.search_runs(filter_string="attributes.status = 'RUNNING'"):
-            if not is_gone(record.tags):
+            if is_gone(record.tags):
+                why = f"process {record.tags[PID]} ended without a word"
+            elif silent_for is not None and _is_silent(record, silent_for):
+                why = f"process {record.tags.get(PID)} of {record.tags[HOST]} wrote nothing for {silent_for}"
+            else:
                 continue
             root = self._address.spool_root
             try:
                 log = MlflowRunLog(self._client, record.run_id, record.run_name, record.experiment, root, resumed=True)
             except TrackingError:
                 continue  # another process resumes or reaps it at this moment
-            log.set_tags({"failure": f"process {record.tags['process.pid']} ended without a word"})
+            log.set_tags({"failure": why})
             log.finish(RunStatus.KILLED)
             reaped.append(record)
         return reaped
@@ -257,6 +265,13 @@ class Store:
         if found is None or found.lifecycle_stage == "deleted":
             raise TrackingError(f"experiment {name!r} was deleted: restore it in MLflow, or use another name")
         return str(found.experiment_id)
+
+
+def _is_silent(record: RunRecord, silent_for: timedelta) -> bool:
+    """Whether a run of another machine has given no sign of life for so long."""
+    if HOST not in record.tags or is_of_this_machine(record.tags):
+        return False  # not a run of ours, or one whose process can be looked for
+    return datetime.now(UTC) - max(record.started, last_seen(record.tags)) >= silent_for
 
 
 def _record(run: Run, experiment: str) -> RunRecord:

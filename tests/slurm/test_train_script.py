@@ -53,14 +53,17 @@ def test_the_job_is_called_after_the_config_and_the_config_paths_are_passed_on(p
     )
     assert named == "scontrol update JobId=7 JobName=my run"
     assert trained == (
-        "fusion-rl train --set execution.tracking_dir=mlruns --profile server --name my run-job7"
+        "fusion-rl train --set execution.tracking_dir=mlruns --profile server --name my run-job7 --resume-if-begun"
         " --experiment configs/my run.yaml --execution long --resume-from models:/m@best --seed 3"
     )
 
 
-def test_a_job_that_was_put_back_resumes_its_own_run(programs: Path) -> None:
-    _, trained = calls(programs, EXPERIMENT="mine.yaml", RESUME_FROM="first", SLURM_RESTART_COUNT="1", TRACKING_DIR="t")
-    assert trained == "fusion-rl train --resume mine-job7 --tracking-dir t"
+def test_a_job_that_was_put_back_asks_for_the_same_run(programs: Path) -> None:
+    given = {"EXPERIMENT": "mine.yaml", "RESUME_FROM": "first", "TRACKING_DIR": "t"}
+    *_, before = calls(programs, **given)
+    *_, after = calls(programs, **given, SLURM_RESTART_COUNT="1")
+    assert before == after
+    assert "execution.tracking_dir=t --profile server --name mine-job7 --resume-if-begun" in after
 
 
 def test_before_its_time_is_up_the_job_lets_training_save_and_goes_back_into_the_queue(programs: Path) -> None:
@@ -136,7 +139,7 @@ def test_a_real_slurm_trains_and_the_job_has_the_configs_name(slurm: Cluster, su
 
 @pytest.mark.slow
 def test_a_real_slurm_warns_the_job_of_its_time_limit_and_runs_it_again(slurm: Cluster, submit_folder: Path) -> None:
-    resumes = NOTE + 'case "$*" in *--resume*) exit 0 ;; esac\n' + SLOW.removeprefix(NOTE).replace("300", "3000")
+    resumes = NOTE + "((${SLURM_RESTART_COUNT:-0} > 0)) && exit 0\n" + SLOW.removeprefix(NOTE).replace("300", "3000")
     (submit_folder / "fusion-rl").write_text(resumes)
     job = submit(slurm, submit_folder, "", "--time=2", "--signal=B:USR1@60")
     until(lambda: slurm.job(job)["Restarts"] == "1", 180, "the job is back in the queue")
@@ -144,7 +147,8 @@ def test_a_real_slurm_warns_the_job_of_its_time_limit_and_runs_it_again(slurm: C
     asked = (submit_folder / "calls").read_text().splitlines()
     assert slurm.job(job)["JobState"] == "COMPLETED"
     assert asked[1] == "saved"
-    assert asked[2].startswith(f"fusion-rl train --resume tiny-job{job}")
+    assert asked[2] == asked[0]
+    assert f"--name tiny-job{job} --resume-if-begun" in asked[0]
     assert "out of time: back into the queue" in (submit_folder / "job.out").read_text()
 
 

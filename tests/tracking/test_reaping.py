@@ -1,12 +1,16 @@
 """Runs whose process is gone: found, completed from their spool, and marked."""
 
+import sqlite3
 import subprocess
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
+from fusion_rl.cli.main import main
 from fusion_rl.errors import TrackingError
 from fusion_rl.tracking.base import RunStatus
 from fusion_rl.tracking.mlflow_store import open_store
@@ -56,6 +60,38 @@ def test_a_run_of_a_killed_process_is_completed_and_marked_once(folder: Path) ->
     assert found.metrics == {"loss": 0.25}
     assert "ended without a word" in found.tags["failure"]
     assert store.reap() == []
+
+
+def test_a_run_of_another_machine_is_reaped_once_it_has_been_silent_for_long(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(folder)
+    ago = f"{time.time() - 3600:.0f}"
+    begun = {name: store.start("silence", name) for name in ("silent", "busy", "here", "new")}
+    for name in ("silent", "busy", "here"):
+        begun[name].set_tags({"process.seen": ago})
+        with sqlite3.connect(folder / "mlflow.db") as database:
+            database.execute("UPDATE runs SET start_time = 1000 WHERE run_uuid = ?", (begun[name].run_id,))
+    begun["busy"].log_metric("loss", 0.5)
+    begun["busy"].flush()  # a write is a sign of life
+    for name in ("silent", "busy", "new"):
+        begun[name].set_tags({"process.host": "elsewhere"})
+    with pytest.raises(SystemExit):
+        main(["runs", "reap", "--tracking-dir", str(folder), "--silent-for", "soon"])
+    assert "give a number and a unit, as 45s, 30m, 12h or 2d" in capsys.readouterr().err
+    begun["silent"]._lock.release()  # type: ignore[attr-defined]  # its machine is gone
+    assert store.reap() == []
+    assert store.reap(timedelta(hours=2)) == []
+    with pytest.raises(SystemExit):
+        main(["runs", "reap", "--tracking-dir", str(folder), "--silent-for", "30m"])
+    assert f"{begun['silent'].run_id} (silent) is marked KILLED" in capsys.readouterr().out
+    found = {run.run_name: run for run in store.search_runs("silence")}
+    assert {name: run.status.value for name, run in found.items()} == {
+        "silent": "KILLED", "busy": "RUNNING", "here": "RUNNING", "new": "RUNNING",
+    }  # fmt: skip
+    assert "of elsewhere wrote nothing for 0:30:00" in found["silent"].tags["failure"]
+    for name in ("busy", "here", "new"):
+        begun[name].finish()
 
 
 def test_a_run_is_gone_on_with_by_one_process_at_a_time_until_it_has_finished(folder: Path) -> None:
