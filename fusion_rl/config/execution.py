@@ -62,6 +62,11 @@ class ExecutionConfig(Settings):
         default=(),
         description="loads, nominal Erlang, at which the first scenario is judged as well, for blocking against load",
     )
+    parity_requests: int = Field(
+        default=2_000,
+        ge=1,
+        description="requests that the agent decides in both environments and in a replay, which must agree",
+    )
     checkpoint_every: int = Field(
         default=100_000, ge=0, description="training steps between checkpoints to resume from; 0: at the end only"
     )

@@ -15,13 +15,11 @@ from fusion_rl.envs.make import create_sim_env
 from fusion_rl.envs.vector import OpticalVecEnv
 from fusion_rl.training.policies import Agent
 
-PARITY_REQUESTS = 2_000
-
 
 def disagreements(
-    config: ExperimentConfig, domain: Domain, setting: Any, agent: Agent, *, seed: int, requests: int = PARITY_REQUESTS
+    config: ExperimentConfig, domain: Domain, setting: Any, agent: Agent, *, seed: int, requests: int
 ) -> int:
-    """Requests of a lane's first traffic on which VecEnv, single environment and replay differ."""
+    """How many of a lane's first requests VecEnv, single environment and replay decide or serve differently."""
     batched = _through_vec_env(config, domain, setting, agent, seed, requests)
     single = _through_single_env(config, setting, agent, seed, requests)
     differs = np.zeros(requests, np.bool_)

@@ -150,8 +150,10 @@ def evaluate_scenarios(config: ExperimentConfig, policy: str | Policy, **same: A
     """
     domain = domain_of(config)
     chosen = find(policy, domain, config.execution.tracking_dir) if isinstance(policy, str) else policy
-    given = {"setting": domain.prepare(config), **same}
-    return together([evaluate(config, chosen, scenario=s, **given) for s in range(len(config.scenarios))])
+    setting = same.pop("setting", None) or domain.prepare(config)
+    return together(
+        [evaluate(config, chosen, scenario=s, setting=setting, **same) for s in range(len(config.scenarios))]
+    )
 
 
 def together(parts: Sequence[Evaluation]) -> Evaluation:

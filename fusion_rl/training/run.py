@@ -305,7 +305,9 @@ def _conclude(
 
     execution = config.execution
     policy = as_policy(config.algorithm.name, agent, config)
-    parity = disagreements(config, domain, setting, policy, seed=execution.eval_seed)
+    parity = disagreements(
+        config, domain, setting, policy, seed=execution.eval_seed, requests=execution.parity_requests
+    )
     run.log_metrics(evaluation_metrics(evaluation), agent.num_timesteps)
     requests = _training_requests(agent)
     steps_per_second = agent.num_timesteps / seconds

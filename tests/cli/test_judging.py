@@ -41,6 +41,7 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "algorithm": {"name": "maskable-ppo", "n_steps": 32, "batch_size": 64, "n_epochs": 1, "net_arch": [8]},
         "execution": {
             "lanes": 4, "eval_every": 0, "final_requests": 800, "final_lanes": 8, "timesteps": 128,
+            "parity_requests": 100,
             "register_model": False,
         },
     }  # fmt: skip

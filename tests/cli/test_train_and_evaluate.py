@@ -49,7 +49,14 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "network": tiny.NETWORK.model_dump(mode="json"),
         "scenarios": [scenario.model_dump(mode="json") for scenario in (tiny.SCENARIO, second)],
         "algorithm": {"name": "maskable-ppo", "n_steps": 32, "batch_size": 64, "n_epochs": 1, "net_arch": [8]},
-        "execution": {"lanes": 4, "eval_every": 0, "final_requests": 800, "final_lanes": 8, "progress": False},
+        "execution": {
+            "lanes": 4,
+            "eval_every": 0,
+            "final_requests": 800,
+            "parity_requests": 100,
+            "final_lanes": 8,
+            "progress": False,
+        },
     }
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content))
     return "tiny.yaml"

@@ -38,6 +38,7 @@ def results(store: Store) -> dict[str, RunResult]:
     folder = str(Path(store.uri.removeprefix("sqlite:///")).parent)
     small = {
         "timesteps": 2400, "eval_every": 600, "eval_requests": 100, "eval_lanes": 2, "final_requests": 200,
+        "parity_requests": 100,
         "final_lanes": 2, "final_loads": LOADS, "progress": False, "register_model": False, "tracking_dir": folder,
     }  # fmt: skip
     found = {}

@@ -72,6 +72,7 @@ def config(folder: Path, algorithm: str = "maskable-ppo", **execution: Any) -> E
     """A training that cannot get better: nothing improves by nearly everything."""
     small = {
         "timesteps": 4000, "eval_every": 256, "eval_requests": 100, "eval_lanes": 2, "final_requests": 200,
+        "parity_requests": 100,
         "final_lanes": 2, "progress": False, "register_model": False, "tracking_dir": str(folder),
         "early_stopping": Settings(patience=2, min_improvement=0.99), "sanity_checks": False, "checkpoint_every": 256,
     }  # fmt: skip

@@ -54,6 +54,7 @@ def tiny_config(folder: Path, algorithm: str = "maskable-ppo", **execution: obje
         execution={
             "lanes": 4, "timesteps": STEPS, "progress": False, "eval_every": 300, "checkpoint_every": 250,
             "eval_requests": 200, "eval_lanes": 2, "final_requests": 400, "final_lanes": 8, "register_model": False,
+            "parity_requests": 100,
             "tracking_dir": str(folder), **execution,
         },
     ).config  # fmt: skip

@@ -286,7 +286,14 @@ def test_a_learning_rate_that_falls_to_zero_is_sound() -> None:
 
 def run_config(folder: Path, **execution: Any) -> ExperimentConfig:
     config = tiny_config()
-    small = {"timesteps": 256, "eval_every": 0, "final_requests": 200, "final_lanes": 2, "progress": False}
+    small = {
+        "timesteps": 256,
+        "eval_every": 0,
+        "final_requests": 200,
+        "parity_requests": 100,
+        "final_lanes": 2,
+        "progress": False,
+    }
     given = {**small, "register_model": False, "tracking_dir": str(folder), **execution}
     return config.model_copy(update={"execution": config.execution.model_copy(update=given)})
 

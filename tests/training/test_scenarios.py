@@ -15,7 +15,14 @@ from fusion_rl.training.evaluate import evaluate, evaluate_scenarios
 from fusion_rl.training.result import RunResult
 from fusion_rl.training.run import train
 
-SMALL = {"timesteps": 512, "lanes": 4, "eval_every": 256, "eval_requests": 160, "final_requests": 400}
+SMALL = {
+    "timesteps": 512,
+    "lanes": 4,
+    "eval_every": 256,
+    "eval_requests": 160,
+    "final_requests": 400,
+    "parity_requests": 100,
+}
 
 
 def many(folder: Path, loads: dict[str, float], **execution: object) -> ExperimentConfig:

@@ -31,6 +31,7 @@ def config(folder: Path, **execution: Any) -> ExperimentConfig:
     """A second of training on the tiny world."""
     small = {
         "timesteps": 1024, "eval_every": 256, "eval_requests": 100, "eval_lanes": 2, "final_requests": 200,
+        "parity_requests": 100,
         "final_lanes": 2, "progress": False, "register_model": False, "tracking_dir": str(folder),
         "sanity_checks": False, "checkpoint_every": 256,
     }  # fmt: skip

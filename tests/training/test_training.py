@@ -39,6 +39,7 @@ SMALL = {
     "execution.final_requests": 800,
     "execution.final_lanes": 8,
     "execution.eval_requests": 400,
+    "execution.parity_requests": 100,
 }
 
 
