@@ -11,6 +11,7 @@ FusionRLError
 |-- TrainingStopped        who looked on at a training ended it: no failure
 |-- PolicyError            a policy cannot be built, or does not fit the environment
 |-- TrackingError          the run log cannot be opened, written or read
+|-- StudyError             a study cannot be opened, gone on with, or has no result yet
 |-- NotebookError          a notebook is unknown, refused its parameters or failed
 `-- BatchError             a batch is unknown, exists already, or is at work elsewhere
 """
@@ -85,6 +86,10 @@ class PolicyError(FusionRLError):
 
 class TrackingError(FusionRLError):
     """The run log cannot be opened, written or read."""
+
+
+class StudyError(FusionRLError):
+    """A study that cannot be opened or gone on with, or its storage."""
 
 
 class NotebookError(FusionRLError):

@@ -1,18 +1,18 @@
 """What the settings of every learning agent have in common, whatever it learns with."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from fusion_rl.config.base import Settings
+from fusion_rl.config.search import Range, Searchable, among
 from fusion_rl.errors import nearest_hint
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class AlgorithmCommon(Settings):
-    """What every agent has."""
+class AlgorithmCommon(Searchable):
+    """What every agent has. `SEARCH` holds the ranges in which studies search unless they name others."""
 
     name: str = Field(description="which algorithm")
     observation: str = Field(default="deeprmsa", min_length=1, description="what the agent sees, as registered")
@@ -40,6 +40,13 @@ class AlgorithmCommon(Settings):
 
 class NetworkAgent(AlgorithmCommon):
     """What every agent with a neural network has."""
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "net_arch": among([64, 64], [128, 128], [256, 256], [64, 64, 64]),
+        "activation": among("tanh", "relu", "elu"),
+        "graph_rounds": among(1, 2, 3),
+        "graph_units": among(16, 32, 64),
+    }
 
     features: Literal["mlp", "paths", "graph"] = Field(
         default="mlp",

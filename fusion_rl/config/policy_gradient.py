@@ -1,15 +1,23 @@
 """Settings of the agents that learn a policy by its gradient. Defaults are Stable-Baselines3's (2.9)."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from fusion_rl.config.agent import Fraction, NetworkAgent, PositiveInt
 from fusion_rl.config.schedule import Rate, Weight
+from fusion_rl.config.search import Range, among, span
 
 
 class Rollouts(NetworkAgent):
     """Hyperparameters of the agents that learn from what their present policy did."""
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "learning_rate": span(1e-5, 3e-3, log=True),
+        "n_steps": among(16, 32, 64, 128),
+        "gamma": span(0.8, 1.0),
+        "gae_lambda": span(0.8, 1.0),
+    }
 
     learning_rate: Rate = Field(default=3e-4, description="step size of the optimiser, or its schedule")
     n_steps: int = Field(default=2048, ge=1, description="steps of each lane between updates")
@@ -20,6 +28,12 @@ class Rollouts(NetworkAgent):
 class _ActorCritic(Rollouts):
     """Hyperparameters of the agents whose policy and value share a loss."""
 
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "ent_coef": span(0.0, 0.03),
+        "vf_coef": span(0.1, 1.0),
+        "max_grad_norm": span(0.3, 5.0, log=True),
+    }
+
     ent_coef: Weight = Field(default=0.0, description="weight of the entropy bonus, or its schedule")
     vf_coef: float = Field(default=0.5, ge=0, description="weight of the value loss")
     max_grad_norm: float = Field(default=0.5, gt=0, description="gradients are clipped to this norm")
@@ -27,6 +41,12 @@ class _ActorCritic(Rollouts):
 
 class PPOFamily(_ActorCritic):
     """Hyperparameters of proximal policy optimisation."""
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "batch_size": among(128, 256, 512, 1024),
+        "n_epochs": span(1, 10),
+        "clip_range": span(0.1, 0.4),
+    }
 
     batch_size: int = Field(default=64, ge=2, description="minibatch; must divide n_steps x lanes")
     n_epochs: int = Field(default=10, ge=1, description="passes over the collected steps in an update")
@@ -51,6 +71,8 @@ class MaskablePPOConfig(PPOFamily):
 class RecurrentPPOConfig(PPOFamily):
     """Proximal policy optimisation with an LSTM that remembers earlier requests, without action masks."""
 
+    SEARCH: ClassVar[dict[str, Range]] = {"lstm_hidden_size": among(64, 128, 256)}
+
     name: Literal["recurrent-ppo"] = "recurrent-ppo"
     features: Literal["mlp"] = Field(default="mlp", description="the LSTM reads the whole observation")
     n_steps: int = Field(default=128, ge=1, description="steps of each lane between updates")
@@ -68,6 +90,8 @@ class RecurrentPPOConfig(PPOFamily):
 class A2CConfig(_ActorCritic):
     """Advantage actor-critic."""
 
+    SEARCH: ClassVar[dict[str, Range]] = {"n_steps": among(5, 8, 16, 32)}
+
     name: Literal["a2c"] = "a2c"
     learning_rate: Rate = Field(default=7e-4, description="step size of the optimiser, or its schedule")
     n_steps: int = Field(default=5, ge=1, description="steps of each lane between updates")
@@ -79,6 +103,13 @@ class A2CConfig(_ActorCritic):
 
 class TRPOConfig(Rollouts):
     """Trust-region policy optimisation, without action masks: the longest step that keeps the policy near."""
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "batch_size": among(128, 256, 512, 1024),
+        "target_kl": span(0.003, 0.03, log=True),
+        "cg_damping": span(0.01, 0.3, log=True),
+        "n_critic_updates": span(5, 20),
+    }
 
     name: Literal["trpo"] = "trpo"
     learning_rate: Rate = Field(default=1e-3, description="step size of the value's optimiser, or its schedule")

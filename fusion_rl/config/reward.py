@@ -1,14 +1,22 @@
 """The reward concern: what the agent is paid for serving or blocking a request."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from fusion_rl.config.base import Settings
+from fusion_rl.config.search import Range, Searchable, among, span
 
 
-class RewardConfig(Settings):
+class RewardConfig(Searchable):
     """A reward function by name, and its parameters."""
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "block": span(-10.0, 0.0),
+        "bandwidth_weighted": among(False, True),
+        "efficiency_weight": span(0.0, 1.0),
+        "grooming_bonus": span(0.0, 1.0),
+        "slicing_penalty": span(0.0, 1.0),
+    }
 
     name: str = Field(default="service", min_length=1, description="reward function, as registered")
     success: float = Field(default=1.0, description="paid for a request that is served")

@@ -3,16 +3,30 @@
 Defaults of the deep ones are Stable-Baselines3's (2.9).
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from fusion_rl.config.agent import AlgorithmCommon, Fraction, NetworkAgent
 from fusion_rl.config.schedule import LinearLaw, Rate, Share
+from fusion_rl.config.search import Range, among, span
 
 
 class DQNFamily(NetworkAgent):
     """Hyperparameters of deep Q-learning with a replay buffer."""
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "learning_rate": span(1e-5, 3e-3, log=True),
+        "buffer_size": among(10_000, 50_000, 100_000, 1_000_000),
+        "learning_starts": among(100, 1_000, 5_000),
+        "batch_size": among(32, 64, 128, 256),
+        "tau": span(0.005, 1.0, log=True),
+        "gamma": span(0.8, 1.0),
+        "train_freq": among(1, 4, 8, 16),
+        "target_update_interval": among(500, 1_000, 5_000, 10_000),
+        "exploration_fraction": span(0.005, 0.5),
+        "exploration_final_eps": span(0.01, 0.1),
+    }
 
     learning_rate: Rate = Field(default=1e-4, description="step size of the optimiser, or its schedule")
     buffer_size: int = Field(default=1_000_000, ge=1, description="transitions kept, over all lanes")
@@ -56,6 +70,8 @@ class MaskedDQNConfig(DQNFamily):
 class QuantileFamily(DQNFamily):
     """Hyperparameters of deep Q-learning of the return's quantiles."""
 
+    SEARCH: ClassVar[dict[str, Range]] = {"n_quantiles": among(25, 50, 100, 200)}
+
     learning_rate: Rate = Field(default=5e-5, description="step size of the optimiser, or its schedule")
     exploration_fraction: float = Field(
         default=0.005, gt=0, le=1, description="share of training that exploration falls over"
@@ -97,6 +113,12 @@ class TabularFamily(AlgorithmCommon):
 class QLearningConfig(TabularFamily):
     """Q-learning in a table over source, destination and the congestion levels of the candidate paths."""
 
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "learning_rate": span(0.01, 0.5, log=True),
+        "gamma": span(0.8, 1.0),
+        "congestion_levels": span(2, 5),
+    }
+
     name: Literal["q-learning"] = "q-learning"
     observation: str = Field(default="unified", min_length=1, description="what the agent sees, as registered")
     learning_rate: Share = Field(default=0.1, description="share of the way to the new estimate, or its schedule")
@@ -109,6 +131,8 @@ class QLearningConfig(TabularFamily):
 class EpsilonGreedyConfig(TabularFamily):
     """A bandit for each source and destination: the best arm so far, and now and then any arm."""
 
+    SEARCH: ClassVar[dict[str, Range]] = {"step_size": span(0.001, 0.5, log=True)}
+
     name: Literal["epsilon-greedy"] = "epsilon-greedy"
     observation: str = Field(default="obs_1", min_length=1, description="what the agent sees, as registered")
     step_size: float | None = Field(
@@ -118,6 +142,8 @@ class EpsilonGreedyConfig(TabularFamily):
 
 class UCBConfig(AlgorithmCommon):
     """A bandit for each source and destination: the arm that may be best, by an upper confidence bound (UCB1)."""
+
+    SEARCH: ClassVar[dict[str, Range]] = {"confidence": span(0.05, 5.0, log=True)}
 
     name: Literal["ucb"] = "ucb"
     observation: str = Field(default="obs_1", min_length=1, description="what the agent sees, as registered")

@@ -108,14 +108,18 @@ class Store:
             raise
         return log
 
-    def resume(self, run_id: str) -> MlflowRunLog:
+    def resume(self, run_id: str, *, finished: bool = False) -> MlflowRunLog:
         """Go on writing a run that did not finish; what its spool still holds comes to the store now.
+
+        Args:
+            run_id: which.
+            finished: one that has finished, too, as a study's to which trials are added.
 
         Raises:
             TrackingError: there is no such run, it has finished, or a process is writing it.
         """
         record = self.find_run(run_id)
-        if record.status is RunStatus.FINISHED:
+        if record.status is RunStatus.FINISHED and not finished:
             raise TrackingError(f"run {run_id} ({record.run_name}) has finished: there is nothing to resume")
         root = self._address.spool_root
         log = MlflowRunLog(self._client, record.run_id, record.run_name, record.experiment, root, resumed=True)

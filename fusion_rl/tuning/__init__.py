@@ -1,0 +1,1 @@
+"""Studies: what is searched, trials, workers, results. The one place that imports optuna."""
