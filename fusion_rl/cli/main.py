@@ -21,6 +21,7 @@ from fusion_rl.cli import (
     notebook,
     parity,
     runs,
+    study,
     topologies,
     train,
     ui,
@@ -50,6 +51,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(parity.app, name="parity")
 app.add_typer(config.app, name="config")
 app.add_typer(runs.app, name="runs")
+app.add_typer(study.app, name="study")
 
 
 def _print_version(wanted: bool) -> None:

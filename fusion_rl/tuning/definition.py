@@ -13,6 +13,8 @@ from fusion_rl.errors import ConfigError, UnknownNameError, nearest_hint
 
 FOLDER = "studies"
 FILE_NAME = "study.yaml"
+STORAGE_VARIABLE = "FUSION_RL_STUDIES"  # environment variable: URL of the database that studies are in
+PREFIX = "study:"  # what a study's best trial is called by: study:NAME
 SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "random")
 PRUNERS = ("asha", "hyperband", "median", "none")
 OBJECTIVES = ("blocking", "time")

@@ -19,6 +19,7 @@ from fusion_rl.training.bundle import SUFFIX
 from fusion_rl.training.checkpoints import Kind
 from fusion_rl.training.run import checkpoint_folder
 from fusion_rl.tuning import storage as storages
+from fusion_rl.tuning.definition import PREFIX
 from fusion_rl.tuning.trial import BLOCKING, LEFT, STATE_TAG, TRIAL_TAG
 from fusion_rl.tuning.worker import BEST_RUN, CI95, FAILURE, RUNS, SECONDS
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from fusion_rl.tracking.mlflow_store import Store
 
-STUDY_PREFIX = "study:"
 ENDINGS = (".csv", ".json", ".parquet")
 # how MLflow says what Optuna says
 _STATUS = {
@@ -171,8 +171,8 @@ def best_of(name: str, storage: str | None = None) -> Best:
     Raises:
         StudyError, UnknownNameError: there is no such study, it has no complete trial, or its checkpoint is not here.
     """
-    url = storages.resolve_storage(storage or os.environ.get(storages.STORAGE_VARIABLE))
-    study = storages.find_study(storages.open_storage(url, create=False), name.removeprefix(STUDY_PREFIX))
+    url = storages.resolve_storage(storage)
+    study = storages.find_study(storages.open_storage(url, create=False), name.removeprefix(PREFIX))
     found = min(best(study, study.user_attrs[storages.TRACKING]), key=lambda one: one.trial.blocking or 0.0)
     for path in (found.config, found.checkpoint):
         if not path.is_file():

@@ -1,6 +1,7 @@
 """Where studies are kept: an Optuna storage in a database, its samplers and its pruners."""
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,13 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fusion_rl.errors import StudyError, UnknownNameError
 from fusion_rl.tracking.address import Address
-from fusion_rl.tuning.definition import FOLDER, StudyDefinition, root
+from fusion_rl.tuning.definition import FOLDER, STORAGE_VARIABLE, StudyDefinition, root
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
 DEFAULT_STORAGE = f"sqlite:///{FOLDER}/studies.db"
-STORAGE_VARIABLE = "FUSION_RL_STUDIES"  # environment variable that names another
 DEFINITION, RUN = "definition", "run_id"  # attributes of a study: what it was begun with, and its run
 STORE, TRACKING = "run_store", "tracking_dir"  # where its runs are, and where their checkpoints
 HEARTBEAT_S, GRACE_S = 10, 60  # a worker shows life so often; silent for so long, it is taken for dead
@@ -69,10 +69,13 @@ def make_pruner(definition: StudyDefinition, eval_every: int) -> BasePruner:
 def resolve_storage(url: str | None = None) -> str:
     """A storage's address; a relative sqlite file lies under the folder that has the studies.
 
+    Args:
+        url: of a database; None: what the environment variable names, else the default.
+
     Raises:
         StudyError: it is not the URL of a database.
     """
-    parsed = _parsed(url or DEFAULT_STORAGE)
+    parsed = _parsed(url or os.environ.get(STORAGE_VARIABLE) or DEFAULT_STORAGE)
     if parsed.get_backend_name() != "sqlite":
         return parsed.render_as_string(hide_password=False)
     if not parsed.database or parsed.database == ":memory:":

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,9 @@ def _claim(study: Study, storage: RDBStorage, plan: Plan, worker: Mapping[str, s
         if len(known) >= plan.trials and all(trial.state is not TrialState.WAITING for trial in known):
             return None
         study.sampler = storages.make_sampler(plan.definition, len(known))
-        trial = study.ask()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Heartbeat of storage")  # this worker shows its own
+            trial = study.ask()
         trial.set_user_attr(WORKER, dict(worker))
         storage.record_heartbeat(_id_of(study, storage, trial.number))
         trials.space.suggest(trial)
@@ -192,7 +195,7 @@ def _beats_first(storage: RDBStorage, trial_id: int, seen: str | None) -> bool:
     if seen is None:
         storage.record_heartbeat(trial_id)
         return True
-    renewed = sqlalchemy.update(_BEATS).where(_BEATS.c.trial_id == trial_id, seen == _MOMENT)
+    renewed = sqlalchemy.update(_BEATS).where(_BEATS.c.trial_id == trial_id, sqlalchemy.literal(seen) == _MOMENT)
     with storage.engine.begin() as connection:
         return connection.execute(renewed.values(heartbeat=sqlalchemy.func.current_timestamp())).rowcount == 1
 
