@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from fusion_rl.config.load import Resolved, load
+from fusion_rl.tuning.definition import PREFIX
 
 _CONCERNS = "Experiment"
 _VALUES = "Single values"
@@ -30,7 +31,12 @@ Scenarios: TypeAlias = Annotated[
     str | None, typer.Option("--scenarios", help="Traffic: preset or YAML file.", rich_help_panel=_CONCERNS)
 ]
 Algorithm: TypeAlias = Annotated[
-    str | None, typer.Option("--algorithm", help="Algorithm: preset or YAML file.", rich_help_panel=_CONCERNS)
+    str | None,
+    typer.Option(
+        "--algorithm",
+        help="Algorithm: preset, YAML file, or study:NAME for that of a study's best trial.",
+        rich_help_panel=_CONCERNS,
+    ),
 ]
 Reward: TypeAlias = Annotated[
     str | None, typer.Option("--reward", help="Reward: preset or YAML file.", rich_help_panel=_CONCERNS)
@@ -122,8 +128,9 @@ def resolve(
         "execution.register_model": True if model_name is not None else None,  # a name is for the registry
     }
     given = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in single.items() if value is not None]
-    overrides = [*given, *(settings or ())]
-    concerns = (network, scenarios, algorithm, reward, execution)
+    found, lanes_advised = _of_study(algorithm)
+    overrides = [*lanes_advised, *given, *(settings or ())]
+    concerns = (network, scenarios, found, reward, execution)
     return load(
         experiment,
         *concerns,
@@ -132,3 +139,13 @@ def resolve(
         profile=profile,
         all_scenarios=all_scenarios,
     )
+
+
+def _of_study(algorithm: str | None) -> tuple[str | dict[str, Any] | None, list[str]]:
+    """The algorithm that is meant: of `study:NAME` its best trial's, and the lanes that it learned on."""
+    if algorithm is None or not algorithm.startswith(PREFIX):
+        return algorithm, []
+    from fusion_rl.tuning.results import best_of
+
+    config = load(str(best_of(algorithm).config)).config
+    return config.algorithm.model_dump(mode="json"), [f"execution.lanes={config.execution.lanes}"]

@@ -14,7 +14,6 @@ from fusion_rl.cli.ui import DEFAULT_FOLDER
 from fusion_rl.tuning.definition import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
-    from optuna.study import Study
     from rich.console import Console
     from rich.table import Table
 
@@ -69,9 +68,9 @@ def resume(
     as_json: options.Json = False,
 ) -> None:
     """Go on with a study as it was begun: its own settings, its open trials, and more trials if they are asked for."""
-    from fusion_rl.tuning.storage import TRACKING, definition_of
+    from fusion_rl.tuning.storage import TRACKING, definition_of, open_begun
 
-    study = _open(name, storage)
+    study = open_begun(name, storage)
     folder = tracking_dir or str(study.user_attrs[TRACKING])
     _carry_out(definition_of(study), workers, storage, trials, folder, as_json)
 
@@ -81,10 +80,10 @@ def status(name: Begun, storage: Storage = None, as_json: options.Json = False) 
     """Say how a study stands, and whether the run store says the same of every trial."""
     from fusion_rl.tracking.mlflow_store import open_store
     from fusion_rl.tuning.results import counts, disagreements, rows
-    from fusion_rl.tuning.storage import TRACKING, definition_of
+    from fusion_rl.tuning.storage import TRACKING, definition_of, open_begun
 
     with log_console().status("reading the study"):
-        study = _open(name, storage)
+        study = open_begun(name, storage)
         found, definition = rows(study), definition_of(study)
         problems = disagreements(study, open_store(study.user_attrs[TRACKING], create=False))
     if as_json:
@@ -100,9 +99,9 @@ def status(name: Begun, storage: Storage = None, as_json: options.Json = False) 
 def best(name: Begun, storage: Storage = None, as_json: options.Json = False) -> None:
     """Give the best trial: its settings, its resolved configuration, its checkpoint, and the commands to go on."""
     from fusion_rl.tuning.results import best as best_trials
-    from fusion_rl.tuning.storage import TRACKING
+    from fusion_rl.tuning.storage import TRACKING, open_begun
 
-    study = _open(name, storage)
+    study = open_begun(name, storage)
     found = best_trials(study, study.user_attrs[TRACKING])
     if as_json:
         print_json({"study": study.study_name, "best": [one.as_dict() for one in found]})
@@ -127,20 +126,15 @@ def export(
     """Write all trials of a study to a file."""
     from fusion_rl.tuning.results import export as write
     from fusion_rl.tuning.results import rows
+    from fusion_rl.tuning.storage import open_begun
 
-    study = _open(name, storage)
+    study = open_begun(name, storage)
     found = rows(study)
     path = write(found, output or Path(f"{study.study_name}.csv"))
     if as_json:
         print_json({"file": path.absolute(), "trials": len(found)})
         return
     typer.echo(f"{len(found)} trials: {path.absolute()}")
-
-
-def _open(name: str, storage: str | None) -> "Study":
-    from fusion_rl.tuning.storage import find_study, open_storage, resolve_storage
-
-    return find_study(open_storage(resolve_storage(storage), create=False), Path(name).name)
 
 
 def _carry_out(

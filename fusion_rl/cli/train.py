@@ -20,6 +20,7 @@ from fusion_rl.config.load import Resolved
 from fusion_rl.config.profiles import PROFILES
 from fusion_rl.config.save import FILE_NAME, save_resolved
 from fusion_rl.errors import ConfigError
+from fusion_rl.tuning.definition import PREFIX
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +60,7 @@ def train(
         str | None,
         typer.Option(
             "--resume-from",
-            metavar="RUN|CHECKPOINT|models:/NAME@ALIAS",
+            metavar="RUN|CHECKPOINT|models:/NAME@ALIAS|study:NAME",
             help="Begin a new run with this model's weights and optimiser, and with its experiment if none is given.",
         ),
     ] = None,
@@ -225,6 +226,10 @@ def _next_step_told() -> Iterator[None]:
 def _parent(given: str, tracking_dir: str, trust: bool) -> "Parent":
     from fusion_rl.training.ancestry import find_parent
 
+    if given.startswith(PREFIX):
+        from fusion_rl.tuning.results import best_of
+
+        given = str(best_of(given).checkpoint)
     return find_parent(given, tracking_dir, trust=trust)
 
 

@@ -171,8 +171,7 @@ def best_of(name: str, storage: str | None = None) -> Best:
     Raises:
         StudyError, UnknownNameError: there is no such study, it has no complete trial, or its checkpoint is not here.
     """
-    url = storages.resolve_storage(storage)
-    study = storages.find_study(storages.open_storage(url, create=False), name.removeprefix(PREFIX))
+    study = storages.open_begun(name.removeprefix(PREFIX), storage)
     found = min(best(study, study.user_attrs[storages.TRACKING]), key=lambda one: one.trial.blocking or 0.0)
     for path in (found.config, found.checkpoint):
         if not path.is_file():

@@ -134,6 +134,19 @@ def find_study(storage: RDBStorage, name: str) -> "Study":
     return optuna.load_study(study_name=name, storage=storage, sampler=RandomSampler(), pruner=NopPruner())
 
 
+def open_begun(name: str, url: str | None = None) -> "Study":
+    """A study that has been begun.
+
+    Args:
+        name: its name, or its folder.
+        url: as `resolve_storage` takes it.
+
+    Raises:
+        StudyError, UnknownNameError: the storage is not there or does not answer, or there is no such study.
+    """
+    return find_study(open_storage(resolve_storage(url), create=False), Path(name).name)
+
+
 def definition_of(study: "Study") -> StudyDefinition:
     """What a study was begun with."""
     values: Mapping[str, Any] = study.user_attrs[DEFINITION]
