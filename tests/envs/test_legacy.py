@@ -127,7 +127,7 @@ def play(env: UnifiedSimEnv, chooser_seed: int) -> list[tuple[object, ...]]:
     return met
 
 
-@pytest.mark.parametrize("action", ["path", "path-block:2", "path-start"])
+@pytest.mark.parametrize("action", ["path", pytest.param("path-block:2", marks=pytest.mark.slow), "path-start"])
 def test_legacy_and_unified_decide_and_pay_alike_to_the_last_digit(action: str) -> None:
     reward = {"reward.bandwidth_weighted": True, "reward.efficiency_weight": 0.3}
     config = small_config(**{"algorithm.action": action, **reward})
