@@ -22,7 +22,7 @@ def action_values(agent: "BaseAlgorithm", observations: Any) -> Floats | None:
 
     if hasattr(agent.policy, "value_table"):
         table: Any = agent.policy
-        return np.asarray(table.values[table.cells.of(observations)])
+        return np.asarray(table.of_actions(table.cells.of(observations)))
     network = getattr(agent, "q_net", None) or getattr(agent, "quantile_net", None)
     if network is None:
         return None

@@ -86,10 +86,10 @@ def _policy(settings: AlgorithmConfig, env: "VecEnv") -> tuple[Any, dict[str, An
     by_part = isinstance(env.observation_space, spaces.Dict)
     if not isinstance(settings, NetworkAgent):
         return "TablePolicy", {}
-    if by_part and getattr(settings, "n_steps", 1) > 1 and isinstance(settings, DQNFamily):
+    if by_part and isinstance(settings, DQNFamily) and settings.n_steps > 1 and settings.name not in MASKED:
         raise ConfigError(
             f"algorithm.n_steps of {settings.name} must be 1 with the observation '{settings.observation}': returns of"
-            " more steps need a flat one, as deeprmsa"
+            f" more steps need a flat one, as deeprmsa, or masked-{settings.name}"
         )
     from torch import nn
 

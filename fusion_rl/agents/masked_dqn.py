@@ -1,10 +1,12 @@
 """Deep Q-learning that is shown which actions are feasible.
 
-The mask counts three times: a random action is a feasible one, the best action is the best feasible one, and the
-target hopes for no more than the next request's feasible actions. Everything else is Stable-Baselines3's.
+The mask counts three times: a random action is a feasible one, the best action is the best feasible one, and what is
+learned goes from one request that an action decides to another (`masked_replay`). Everything else is
+Stable-Baselines3's.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,71 +14,33 @@ from gymnasium import spaces
 from sb3_contrib import QRDQN
 from sb3_contrib.common.utils import quantile_huber_loss
 from stable_baselines3 import DQN
-from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from torch.nn import functional
 
-from fusion_rl.agents.masking import best_allowed, epsilon_greedy, masks_after, masks_of, random_allowed
+from fusion_rl.agents.masked_replay import MaskedDictReplayBuffer, MaskedReplayBuffer, MaskedSamples
+from fusion_rl.agents.masking import (
+    best_allowed,
+    choices_after,
+    choices_of,
+    epsilon_greedy,
+    masks_of,
+    random_allowed,
+    some,
+)
 from fusion_rl.arrays import AnyArray, Bools, Ints64
 
 if TYPE_CHECKING:
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm as _Algorithm
+else:  # the mix-in comes before the classes whose methods it extends
+    _Algorithm = object
 
-    _Buffer: TypeAlias = ReplayBuffer
-else:  # the mix-ins come before the classes whose methods they extend
-    _Algorithm = _Buffer = object
-
-
-class MaskedSamples(NamedTuple):
-    """Transitions from a replay buffer, [batch, ...]; `next_masks` [batch, A] belong to the next observations."""
-
-    observations: Any
-    actions: torch.Tensor
-    next_observations: Any
-    dones: torch.Tensor
-    rewards: torch.Tensor
-    next_masks: torch.Tensor
-
-
-class _NextMasks(_Buffer):
-    """A replay buffer that also keeps which actions the next request allows, `next_masks` [size, B, A]."""
-
-    def __init__(self, buffer_size: int, observation_space: Any, action_space: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(buffer_size, observation_space, action_space, *args, **kwargs)
-        self.next_masks = np.ones((self.buffer_size, self.n_envs, int(action_space.n)), np.bool_)
-
-    def _get_samples(self, batch_inds: AnyArray, env: Any = None) -> MaskedSamples:  # type: ignore[override]
-        lanes = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002  # as Stable-Baselines3
-        at = (batch_inds, lanes)
-
-        def rows(stored: Any) -> Any:
-            if isinstance(stored, dict):
-                return {name: self.to_torch(part[at]) for name, part in stored.items()}
-            return self.to_torch(stored[at])
-
-        # An episode that a time limit ended has a future all the same.
-        dones = self.dones[at] * (1.0 - self.timeouts[at])
-        return MaskedSamples(
-            rows(self.observations),
-            self.to_torch(self.actions[at]).long(),
-            rows(self.next_observations),
-            self.to_torch(dones).reshape(-1, 1),
-            self.to_torch(self.rewards[at]).reshape(-1, 1),
-            self.to_torch(self.next_masks[at]),
-        )
-
-
-class MaskedReplayBuffer(_NextMasks, ReplayBuffer):
-    """For flat observations."""
-
-
-class MaskedDictReplayBuffer(_NextMasks, DictReplayBuffer):  # type: ignore[misc]
-    """For observations by part."""
+_NEVER = -1e30  # value of an action that cannot be served; finite, for times 0 it has to be 0 where all are such
 
 
 class _Masked(_Algorithm):
     """What masked DQN and masked QR-DQN share. A subclass says what its network's values and loss are."""
 
     exploration_rate: float
+    _decided: Bools  # whether an action decides the request at hand of each lane, [B]
     max_grad_norm: float | None
 
     def _values(self, observations: Any) -> torch.Tensor:
@@ -90,12 +54,17 @@ class _Masked(_Algorithm):
     def _setup_model(self) -> None:
         by_part = isinstance(self.observation_space, spaces.Dict)
         self.replay_buffer_class = MaskedDictReplayBuffer if by_part else MaskedReplayBuffer
-        super()._setup_model()
+        self.replay_buffer_kwargs = {"n_steps": self.n_steps, "gamma": self.gamma}
+        with warnings.catch_warnings():
+            # that n_steps has to be given to the buffer, as it is
+            warnings.filterwarnings("ignore", "`n_steps=", UserWarning)
+            super()._setup_model()
 
     def _sample_action(
         self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
     ) -> tuple[AnyArray, AnyArray]:
         masks = masks_of(self.env)
+        self._decided = some(choices_of(self.env))
         if self.num_timesteps < learning_starts:
             actions = random_allowed(masks)
         else:
@@ -112,7 +81,8 @@ class _Masked(_Algorithm):
         dones: AnyArray,
         infos: list[dict[str, Any]],
     ) -> None:
-        replay_buffer.next_masks[replay_buffer.pos] = masks_after(self.env, dones, infos)
+        replay_buffer.decided[replay_buffer.pos] = self._decided
+        replay_buffer.next_masks[replay_buffer.pos] = choices_after(self.env, dones, infos)
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
 
     def predict(
@@ -142,13 +112,15 @@ class _Masked(_Algorithm):
         return (actions if batched else actions[0]), state
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """Update the network `gradient_steps` times."""
+        """Update the network `gradient_steps` times, each time from those of `batch_size` requests that are samples."""
         assert self.replay_buffer is not None, "learning begins with a replay buffer"
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         losses = []
         for _ in range(gradient_steps):
             batch: Any = self.replay_buffer.sample(batch_size)
+            if not len(batch.rewards):
+                continue
             loss = self._loss(batch)
             losses.append(loss.item())
             self.policy.optimizer.zero_grad()
@@ -158,7 +130,8 @@ class _Masked(_Algorithm):
             self.policy.optimizer.step()
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/loss", np.mean(losses))
+        if losses:
+            self.logger.record("train/loss", np.mean(losses))
 
 
 class MaskedDQN(_Masked, DQN):  # type: ignore[misc]
@@ -170,9 +143,9 @@ class MaskedDQN(_Masked, DQN):  # type: ignore[misc]
 
     def _loss(self, batch: MaskedSamples) -> torch.Tensor:
         with torch.no_grad():
-            hoped = self.q_net_target(batch.next_observations).masked_fill(~batch.next_masks, -torch.inf)
+            hoped = self.q_net_target(batch.next_observations).masked_fill(~batch.next_masks, _NEVER)
             best = hoped.max(dim=1, keepdim=True).values
-            target = batch.rewards + (1.0 - batch.dones) * self.gamma * best
+            target = batch.rewards + (1.0 - batch.dones) * batch.discounts * best
         return functional.smooth_l1_loss(self.q_net(batch.observations).gather(1, batch.actions), target)
 
 
@@ -186,9 +159,9 @@ class MaskedQRDQN(_Masked, QRDQN):
     def _loss(self, batch: MaskedSamples) -> torch.Tensor:
         with torch.no_grad():
             quantiles = self.quantile_net_target(batch.next_observations)  # [batch, quantiles, A]
-            hoped = quantiles.mean(dim=1).masked_fill(~batch.next_masks, -torch.inf)
+            hoped = quantiles.mean(dim=1).masked_fill(~batch.next_masks, _NEVER)
             best = self._of_action(quantiles, hoped.argmax(dim=1, keepdim=True))
-            target = batch.rewards + (1.0 - batch.dones) * self.gamma * best
+            target = batch.rewards + (1.0 - batch.dones) * batch.discounts * best
         current = self._of_action(self.quantile_net(batch.observations), batch.actions)
         return quantile_huber_loss(current, target, sum_over_quantiles=True)
 

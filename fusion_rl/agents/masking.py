@@ -1,5 +1,9 @@
 """Action masks for agents that learn what actions are worth: where they come from, and exploring within them.
 
+A request that no action can serve is lost whatever is done, but an agent must do something, so its mask leaves an
+action. To agents that act, that is all. One that learns would find the loss in the value of that action, which was
+not to blame, and would soon shun it where it could serve. So they learn from `choices`, whose row is empty there.
+
 Random numbers come from numpy's global generator: it is the one that Stable-Baselines3 seeds and draws from.
 """
 
@@ -13,7 +17,7 @@ from fusion_rl.errors import PolicyError
 
 
 def masks_of(env: VecEnv | None) -> Bools:
-    """Actions that each lane can serve now, [B, A].
+    """Actions that each lane may take now, [B, A]; at least one.
 
     Raises:
         PolicyError: the environment does not say.
@@ -23,16 +27,31 @@ def masks_of(env: VecEnv | None) -> Bools:
     return np.stack(env.env_method("action_masks")).astype(np.bool_)
 
 
-def masks_after(env: VecEnv | None, dones: AnyArray, infos: list[dict[str, Any]]) -> Bools:
-    """Masks of the observations that a step led to, [B, A]; of ended lanes those of the terminal observation.
+def choices_of(env: VecEnv | None) -> Bools:
+    """Actions that each lane can serve now, [B, A]; none where the request is lost whatever is done.
 
-    The environment has reset an ended lane already, so its `terminal_action_mask` counts; without one, as from a
+    A foreign environment that does not tell the two apart is believed its masks.
+    """
+    if env is None or not env.has_attr("choices"):
+        return masks_of(env)
+    return np.stack(env.env_method("choices")).astype(np.bool_)
+
+
+def choices_after(env: VecEnv | None, dones: AnyArray, infos: list[dict[str, Any]]) -> Bools:
+    """Choices that a step led to, [B, A]; of ended lanes those of the terminal observation.
+
+    The environment has reset an ended lane already, so its `terminal_choices` count; without them, as from a
     foreign environment, everything is allowed.
     """
-    masks = masks_of(env)
+    choices = choices_of(env)
     for lane in np.flatnonzero(dones):
-        masks[lane] = infos[lane].get("terminal_action_mask", True)
-    return masks
+        choices[lane] = infos[lane].get("terminal_choices", True)
+    return choices
+
+
+def some(choices: Bools) -> Bools:
+    """Lanes with a choice, [B]: an action decides their request."""
+    return np.asarray(choices.any(axis=1))
 
 
 def best_allowed(values: AnyArray, masks: Bools) -> Ints64:

@@ -213,6 +213,7 @@ def as_heuristic(config: ExperimentConfig, setting: Setting, policy: Policy) -> 
     view = batch.View(
         np.zeros((1, sum(observation.layout(setting.world).values())), np.float32),
         np.zeros((1, codec.count(setting.world, codec.parameter)), np.bool_),
+        np.zeros(1, np.bool_),
     )
     first = np.zeros(1, np.int64)
 

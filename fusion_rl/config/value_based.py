@@ -34,6 +34,7 @@ class DQNFamily(NetworkAgent):
     batch_size: int = Field(default=32, ge=1, description="transitions of an update")
     tau: float = Field(default=1.0, gt=0, le=1, description="share of the new weights in a target update")
     gamma: Fraction = Field(default=0.99, description="discount of the next request's return")
+    n_steps: int = Field(default=1, ge=1, description="steps of a return before the network's value takes over")
     train_freq: int = Field(default=4, ge=1, description="steps of each lane between updates")
     gradient_steps: int = Field(default=1, ge=-1, description="updates each time; -1: as many as steps were made")
     target_update_interval: int = Field(default=10_000, ge=1, description="steps between target updates")
@@ -56,9 +57,6 @@ class DQNConfig(DQNFamily):
     """Deep Q-learning."""
 
     name: Literal["dqn"] = "dqn"
-    n_steps: int = Field(
-        default=1, ge=1, description="steps of the return that is bootstrapped; above 1 for flat observations alone"
-    )
 
 
 class MaskedDQNConfig(DQNFamily):
@@ -91,9 +89,6 @@ class QRDQNConfig(QuantileFamily):
     """Deep Q-learning of the return's quantiles."""
 
     name: Literal["qr-dqn"] = "qr-dqn"
-    n_steps: int = Field(
-        default=1, ge=1, description="steps of the return that is bootstrapped; above 1 for flat observations alone"
-    )
 
 
 class MaskedQRDQNConfig(QuantileFamily):

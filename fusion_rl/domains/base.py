@@ -62,6 +62,9 @@ class BatchSimulator(Protocol):
     def masks(self) -> Bools:
         """Actions that can be served, [B, A]; one is left where none can. A copy."""
 
+    def servable(self) -> Bools:
+        """Lanes whose request some action can serve, [B]: the others lose it whatever is done. A copy."""
+
     def scenario_of(self, lane: int) -> int:
         """Number, among `scenario_names`, of the scenario that a lane runs now."""
 

@@ -15,7 +15,7 @@ class OpticalVecEnv(VecEnv):
     """The lanes of a simulator, side by side in one process.
 
     A lane whose episode ends is reset at once. Its info then holds what Stable-Baselines3 looks for (`episode`,
-    `terminal_observation`, `TimeLimit.truncated`), `terminal_action_mask` for the masked agents, and
+    `terminal_observation`, `TimeLimit.truncated`), `terminal_choices` for the masked agents, and
     `service_blocking`, the share of the episode's requests that were blocked, and `scenario`, whose they were.
 
     Args:
@@ -62,10 +62,10 @@ class OpticalVecEnv(VecEnv):
         self._lengths += 1
         ended = np.flatnonzero(step.ended)
         if ended.size:
-            masks = self.action_masks()
+            choices = self.choices()
             for b in ended:
                 infos[b] = self._episode_info(int(b), observations)
-                infos[b]["terminal_action_mask"] = masks[b]
+                infos[b]["terminal_choices"] = choices[b]
             self.simulator.reset(ended.tolist())
             observations = self.simulator.observations()
         return observations, step.reward, step.ended, infos
@@ -81,8 +81,12 @@ class OpticalVecEnv(VecEnv):
         self._reset_seeds()
 
     def action_masks(self) -> Bools:
-        """Actions that can be served, [B, A]."""
+        """Actions that can be served, [B, A]; one is left where none can."""
         return self.simulator.masks()
+
+    def choices(self) -> Bools:
+        """Actions that can be served, [B, A]; none where none can: such a request is lost whatever is done."""
+        return self.simulator.masks() & self.simulator.servable()[:, None]
 
     def close(self) -> None:
         """Release the simulator."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
 
 from fusion_rl.agents.catalog import callbacks_of, make_agent
 from fusion_rl.agents.masking import random_allowed
@@ -20,10 +21,13 @@ from fusion_rl.config.algorithm import AlgorithmConfig
 from fusion_rl.config.execution import ExecutionConfig
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.scenarios import ScenariosConfig
+from fusion_rl.domains.base import Domain
 from fusion_rl.domains.optical.domain import make_simulator, prepare
+from fusion_rl.envs.make import domain_of
 from fusion_rl.envs.vector import OpticalVecEnv
 from fusion_rl.testing import tiny
 from fusion_rl.tracking.sb3_classes import MASKED, sb3_class
+from fusion_rl.training import bundle, resume
 from fusion_rl.training.checkpoints import weights_sha256
 from fusion_rl.training.evaluate import Evaluation, evaluate
 from fusion_rl.training.policies import Agent, as_policy
@@ -73,8 +77,30 @@ def by_chance(settings: AlgorithmConfig) -> Agent:
     return Agent("chance", lambda: act, experiment(settings), env.observation_space, env.action_space)
 
 
+class _Keeping(BaseCallback):
+    """Writes the state of a training when an update first finds it at a step.
+
+    Args:
+        step: which.
+        path: of the bundle.
+        domain: whose lanes it is trained on.
+    """
+
+    def __init__(self, step: int, path: Path, domain: Domain) -> None:
+        super().__init__()
+        self.step, self.path, self.domain = step, path, domain
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        env: Any = self.model.env
+        if self.num_timesteps >= self.step and not self.path.exists():
+            bundle.write(self.path, resume.capture(self.model, env, self.domain), {})
+
+
 class AlgorithmContract:
-    """An algorithm learns, repeats itself, and is the same after it was saved."""
+    """An algorithm learns, repeats itself, is the same after it was saved, and goes on where it was interrupted."""
 
     steps = STEPS
 
@@ -126,3 +152,19 @@ class AlgorithmContract:
         agent.learn(600, reset_num_timesteps=False)
         assert agent.num_timesteps >= first + 600
         assert weights_sha256(agent) != weights
+
+    def test_learning_that_is_taken_up_elsewhere_ends_as_if_it_had_never_stopped(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        settings = self.settings(name)
+        domain = domain_of(experiment(settings))
+        keeping = _Keeping(300, tmp_path / "half.bundle", domain)
+        expected = make_agent(settings, lanes_for(settings), seed=1, device="cpu")
+        expected.learn(600, callback=[*callbacks_of(settings), keeping])
+        env = lanes_for(settings)
+        agent = make_agent(settings, env, seed=1, device="cpu")
+        resume.restore(agent, env, domain, bundle.read(keeping.path)[0])
+        assert 300 <= agent.num_timesteps < expected.num_timesteps
+        agent.learn(600 - agent.num_timesteps, callback=callbacks_of(settings), reset_num_timesteps=False)
+        assert agent.num_timesteps == expected.num_timesteps
+        assert weights_sha256(agent) == weights_sha256(expected)

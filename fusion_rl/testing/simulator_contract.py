@@ -64,6 +64,10 @@ class BatchSimulatorContract:
             assert mask.shape == (3, simulator.action_space.n)
             assert mask.dtype == np.bool_
             assert mask.any(axis=1).all(), "a lane is left without an action"
+            servable = simulator.servable()
+            assert servable.shape == (3,)
+            assert servable.dtype == np.bool_
+            assert (mask[~servable].sum(axis=1) == 1).all(), "where nothing can be served one action is left"
             step = simulator.step(random_actions(simulator, chooser))
             assert step.reward.shape == step.ended.shape == (3,)
             assert step.reward.dtype == np.float32
@@ -117,11 +121,11 @@ class BatchSimulatorContract:
     def test_what_was_handed_out_stays_as_it_was(self) -> None:
         simulator = self.begun(2)
         chooser = np.random.default_rng(1)
-        shown, mask = simulator.observations(), simulator.masks()
+        shown, mask, servable = simulator.observations(), simulator.masks(), simulator.servable()
         step = simulator.step(random_actions(simulator, chooser))
-        kept = [rows_of(shown).copy(), mask.copy(), step.reward.copy(), step.ended.copy()]
+        kept = [rows_of(shown).copy(), mask.copy(), servable.copy(), step.reward.copy(), step.ended.copy()]
         for _ in range(10):
             simulator.step(random_actions(simulator, chooser))
-        for old, new in zip(kept, [rows_of(shown), mask, step.reward, step.ended], strict=True):
+        for old, new in zip(kept, [rows_of(shown), mask, servable, step.reward, step.ended], strict=True):
             assert (old == new).all()
         simulator.close()

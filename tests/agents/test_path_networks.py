@@ -142,8 +142,9 @@ def test_an_observation_that_lacks_what_is_read_is_refused(features: str, observ
         agent_of("maskable-ppo", features=features, observation=observation)
 
 
-def test_returns_of_several_steps_need_a_flat_observation() -> None:
+def test_returns_of_several_steps_without_masks_need_a_flat_observation() -> None:
     assert agent_of("dqn", n_steps=3)[0].n_steps == 3
+    assert agent_of("masked-dqn", n_steps=3, observation="unified")[0].replay_buffer.n_steps == 3
     with pytest.raises(ConfigError, match=r"algorithm\.n_steps of dqn must be 1"):
         agent_of("dqn", n_steps=3, observation="unified")
 

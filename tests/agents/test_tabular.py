@@ -8,6 +8,7 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fusion_rl.agents.tabular.agent import Transition
 from fusion_rl.agents.tabular.cells import Cells
 from fusion_rl.errors import ConfigError
 from tests.agents.worlds import agent_of, seen_after
@@ -35,6 +36,21 @@ def test_every_observation_has_a_cell_of_its_pair_and_levels(s: int, d: int, one
     assert cell == expected < Cells(UNIFIED, n).count
 
 
+def met(
+    cells: list[int], actions: list[int], rewards: list[float], choices: Any = None, decided: Any = None, to: Any = None
+) -> Transition:
+    """A step of some lanes; where nothing else is said it is decided, stays in its cell and leaves all choices."""
+    count = len(cells)
+    return Transition(
+        np.array(cells),
+        np.array(actions),
+        np.array(rewards),
+        np.ones(count, bool) if decided is None else np.array(decided),
+        np.array(cells if to is None else to),
+        np.ones((count, PATHS), bool) if choices is None else np.array(choices),
+    )
+
+
 def test_a_cell_reads_what_the_environment_shows() -> None:
     agent, env = agent_of("q-learning", congestion_levels=4)
     shown = seen_after(env, 30)
@@ -47,22 +63,41 @@ def test_a_cell_reads_what_the_environment_shows() -> None:
 def test_q_learning_moves_a_value_toward_reward_and_the_best_allowed_future() -> None:
     agent, _ = agent_of("q-learning", learning_rate=0.5, gamma=0.9)
     values = agent.policy.values
-    values[7] = [10.0, 20.0]
-    step: Any = (np.array([3]), np.array([1]), np.array([1.0]), np.array([7]))
-    agent.update(*step, np.array([[True, False]]))
-    assert values[3].tolist() == [0.0, 0.5 * (1 + 0.9 * 10)]
-    agent.update(*step, np.array([[True, True]]))
+    values[7] = [10.0, 20.0, 30.0]
+    agent.update(met([3], [1], [1.0], to=[7], choices=[[True, False]]))
+    assert values[3].tolist() == [0.0, 0.5 * (1 + 0.9 * 10), 0.0]
+    agent.update(met([3], [1], [1.0], to=[7]))
     assert values[3, 1] == pytest.approx(5.0 + 0.5 * (1 + 0.9 * 20 - 5.0))
-    assert agent.policy.tries[3].tolist() == [0, 2]
+    assert agent.policy.tries[3].tolist() == [0, 2, 0]
+
+
+def test_a_request_that_nothing_can_serve_has_a_value_of_its_own_and_actions_build_on_it() -> None:
+    agent, _ = agent_of("q-learning", learning_rate=0.5, gamma=0.9)
+    values = agent.policy.values
+    values[7] = [10.0, 20.0, 30.0]
+    agent.update(met([3], [0], [-1.0], decided=[False], to=[7]))
+    assert values[3].tolist() == [0.0, 0.0, 0.5 * (-1 + 0.9 * 20)], "not what action 0 is worth"
+    agent.update(met([5], [1], [1.0], to=[3], choices=[[False, False]]))
+    assert values[5].tolist() == [0.0, 0.5 * (1 + 0.9 * values[3, 2]), 0.0]
+    assert agent.policy.tries[[3, 5]].tolist() == [[0, 0, 1], [0, 1, 0]]
+
+
+def test_q_learning_finds_the_loss_of_a_request_in_the_value_of_no_action() -> None:
+    """Where the future does not count, what an action serves pays 1, and what nothing can serve pays -1."""
+    agent, _ = agent_of("q-learning", learning_rate=0.5, gamma=0.0)
+    agent.learn(8 * 300)
+    values, tries = agent.policy.values, agent.policy.tries
+    assert (values[:, :PATHS] >= 0).all()
+    assert (values[:, PATHS] <= 0).all()
+    assert (tries.sum(axis=0) > 0).all()
 
 
 def test_lanes_at_one_cell_count_as_so_many_visits_of_their_mean() -> None:
     agent, _ = agent_of("q-learning", learning_rate=0.5, gamma=0.0)
-    cells, actions = np.array([3, 3, 3, 5]), np.array([1, 1, 0, 1])
-    agent.update(cells, actions, np.array([1.0, 3.0, 7.0, 1.0]), cells, np.ones((4, 2), bool))
-    assert agent.policy.values[3].tolist() == [3.5, 0.75 * 2.0]
-    assert agent.policy.values[5].tolist() == [0.0, 0.5]
-    assert agent.policy.tries[3].tolist() == [1, 2]
+    agent.update(met([3, 3, 3, 5], [1, 1, 0, 1], [1.0, 3.0, 7.0, 1.0]))
+    assert agent.policy.values[3].tolist() == [3.5, 0.75 * 2.0, 0.0]
+    assert agent.policy.values[5].tolist() == [0.0, 0.5, 0.0]
+    assert agent.policy.tries[3].tolist() == [1, 2, 0]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.floats(-1, 1)), min_size=1, max_size=40))
@@ -70,8 +105,8 @@ def test_an_arm_is_worth_the_mean_of_what_it_paid(pulls: list[tuple[int, int, fl
     agent, _ = agent_of("epsilon-greedy")
     paid: dict[tuple[int, int], list[float]] = {}
     for first in range(0, len(pulls), 8):
-        cells, arms, rewards = (np.array(column) for column in zip(*pulls[first : first + 8], strict=True))
-        agent.update(cells, arms, rewards, cells, np.ones((len(cells), 2), bool))
+        cells, arms, rewards = (list(column) for column in zip(*pulls[first : first + 8], strict=True))
+        agent.update(met(cells, arms, rewards))
     for cell, arm, reward in pulls:
         paid.setdefault((cell, arm), []).append(reward)
     for (cell, arm), rewards in paid.items():
@@ -82,7 +117,7 @@ def test_an_arm_is_worth_the_mean_of_what_it_paid(pulls: list[tuple[int, int, fl
 def test_a_step_size_weighs_the_newest_reward() -> None:
     agent, _ = agent_of("epsilon-greedy", step_size=0.25)
     for reward in (4.0, 8.0):
-        agent.update(np.array([0]), np.array([0]), np.array([reward]), np.array([0]), np.ones((1, 2), bool))
+        agent.update(met([0], [0], [reward]))
     assert agent.policy.values[0, 0] == 1.0 + 0.25 * (8.0 - 1.0)
 
 
@@ -91,7 +126,7 @@ def test_ucb_tries_every_arm_once_and_then_weighs_value_against_doubt() -> None:
     everything = np.ones((1, 2), bool)
     for expected in (0, 1):
         assert agent.choose(np.array([0]), everything) == expected
-        agent.update(np.array([0]), np.array([expected]), np.array([0.5]), np.array([0]), everything)
+        agent.update(met([0], [expected], [0.5]))
     agent.policy.values[0], agent.policy.tries[0] = [0.6, 0.5], [100, 4]
     bounds = [0.6 + np.sqrt(2 * np.log(104) / 100), 0.5 + np.sqrt(2 * np.log(104) / 4)]
     assert agent.choose(np.array([0]), everything) == np.argmax(bounds) == 1

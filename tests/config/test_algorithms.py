@@ -117,7 +117,7 @@ def test_a_change_of_algorithm_keeps_what_the_other_one_has_too() -> None:
     [
         ("q-learning", "net_arch", [8], "'net_arch' is not a setting of q-learning"),
         ("ucb", "exploration", 0.1, "'exploration' is not a setting of ucb"),
-        ("masked-dqn", "n_steps", 3, "'n_steps' is not a setting of masked-dqn"),
+        ("masked-dqn", "n_steps", 0, "greater than or equal to 1"),
         ("trpo", "ent_coef", 0.1, "'ent_coef' is not a setting of trpo"),
         ("dqn", "max_grad_norm", None, "valid number"),
         ("trpo", "batch_size", 1000, "must divide"),

@@ -6,7 +6,7 @@ treat it as one. The table is the policy's state_dict.
 
 import sys
 import time
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -15,10 +15,21 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import FloatSchedule, safe_mean
 
-from fusion_rl.agents.masking import best_allowed, epsilon_greedy, masks_after, masks_of
+from fusion_rl.agents.masking import best_allowed, choices_after, choices_of, epsilon_greedy, masks_of, some
 from fusion_rl.agents.tabular.cells import MOST_ENTRIES, Cells
 from fusion_rl.arrays import AnyArray, Bools, Floats, Ints64
 from fusion_rl.errors import ConfigError
+
+
+class Transition(NamedTuple):
+    """A step of all lanes, in cells."""
+
+    cells: Ints64  # [B]
+    actions: Ints64  # [B]
+    rewards: AnyArray  # [B]
+    decided: Bools  # [B] whether some action could serve the request
+    next_cells: Ints64  # [B]
+    next_choices: Bools  # [B, A] actions that can serve the next request
 
 
 class TablePolicy(BasePolicy):
@@ -27,12 +38,14 @@ class TablePolicy(BasePolicy):
     Args:
         observation_space, action_space: of the environment.
         levels: congestion levels that cells tell apart.
+        with_none: a last column for requests that no action can serve.
     """
 
-    def __init__(self, observation_space: Any, action_space: Any, levels: int) -> None:
+    def __init__(self, observation_space: Any, action_space: Any, levels: int, with_none: bool = False) -> None:
         super().__init__(observation_space, action_space)
         self.cells = Cells(observation_space, levels)
-        shape = (self.cells.count, int(action_space.n))
+        self._actions = int(action_space.n)
+        shape = (self.cells.count, self._actions + with_none)
         if shape[0] * shape[1] > MOST_ENTRIES:
             raise ConfigError(
                 f"a table of {shape[0]:,} cells x {shape[1]:,} actions has more than {MOST_ENTRIES:,} entries: take"
@@ -43,7 +56,7 @@ class TablePolicy(BasePolicy):
 
     @property
     def values(self) -> Floats:
-        """The values as numpy sees them, [cells, A]; writing them writes the table."""
+        """The whole table as numpy sees it, [cells, A or A + 1]; writing it writes the table."""
         table: Floats = self.get_buffer("value_table").numpy()
         return table
 
@@ -53,9 +66,13 @@ class TablePolicy(BasePolicy):
         table: Ints64 = self.get_buffer("tries_table").numpy()
         return table
 
+    def of_actions(self, cells: Ints64) -> Floats:
+        """Value of each action in some cells, [B, A]; a copy."""
+        return self.values[cells, : self._actions]
+
     def _predict(self, observation: Any, deterministic: bool = True) -> torch.Tensor:
         cells = self.cells.of({name: part.numpy() for name, part in observation.items()})
-        return torch.from_numpy(self.values[cells].argmax(axis=1))
+        return torch.from_numpy(self.of_actions(cells).argmax(axis=1))
 
 
 class TabularAlgorithm(BaseAlgorithm):
@@ -74,6 +91,7 @@ class TabularAlgorithm(BaseAlgorithm):
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"TablePolicy": TablePolicy}
     policy: TablePolicy
+    with_none = False  # whether requests that no action can serve have a value of their own
 
     def __init__(
         self,
@@ -100,7 +118,7 @@ class TabularAlgorithm(BaseAlgorithm):
         self.exploration_schedule = FloatSchedule(self.exploration)
         self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
         self.set_random_seed(self.seed)
-        self.policy = TablePolicy(self.observation_space, self.action_space, self.levels)
+        self.policy = TablePolicy(self.observation_space, self.action_space, self.levels, self.with_none)
 
     def may_try(self, masks: Bools) -> Bools:
         """Actions that may be tried while learning, [B, A]."""
@@ -108,11 +126,11 @@ class TabularAlgorithm(BaseAlgorithm):
 
     def choose(self, cells: Ints64, masks: Bools) -> Ints64:
         """Actions to learn from, [B]."""
-        best = best_allowed(self.policy.values[cells], masks)
+        best = best_allowed(self.policy.of_actions(cells), masks)
         return epsilon_greedy(best, masks, self.exploration_rate)
 
-    def update(self, cells: Ints64, actions: Ints64, rewards: AnyArray, next_cells: Ints64, next_masks: Bools) -> None:
-        """Learn from one transition of each lane, [B] ([B, A] masks)."""
+    def update(self, met: Transition) -> None:
+        """Learn from one transition of each lane."""
         raise NotImplementedError
 
     def learn(
@@ -143,6 +161,7 @@ class TabularAlgorithm(BaseAlgorithm):
         assert env is not None, "learning begins with an environment"
         observations: Any = self._last_obs
         cells = self.policy.cells.of(observations)
+        decided = some(choices_of(env))
         actions = self.choose(cells, self.may_try(masks_of(env)))
         new_obs, rewards, dones, infos = env.step(actions)
         self.num_timesteps += env.num_envs
@@ -151,7 +170,8 @@ class TabularAlgorithm(BaseAlgorithm):
             return False
         self._update_info_buffer(infos, dones)
         next_cells = self._cells_after(new_obs, dones, infos)
-        self.update(cells, actions, rewards, next_cells, masks_after(env, dones, infos))
+        next_choices = choices_after(env, dones, infos)
+        self.update(Transition(cells, actions, rewards, decided, next_cells, next_choices))
         self._last_obs = new_obs  # type: ignore[assignment]
         self._n_updates += 1
         self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
@@ -199,7 +219,7 @@ class TabularAlgorithm(BaseAlgorithm):
         """
         batched = np.ndim(observation["source"]) == 2
         cells = self.policy.cells.of({name: np.atleast_2d(part) for name, part in observation.items()})
-        values = self.policy.values[cells]
+        values = self.policy.of_actions(cells)
         masks = np.ones(values.shape, np.bool_) if action_masks is None else np.reshape(action_masks, values.shape)
         actions = best_allowed(values, masks) if deterministic else self.choose(cells, masks)
         return (actions if batched else actions[0]), state

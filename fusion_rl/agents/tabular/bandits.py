@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fusion_rl.agents.masking import best_allowed
-from fusion_rl.agents.tabular.agent import TabularAlgorithm
+from fusion_rl.agents.tabular.agent import TabularAlgorithm, Transition
 from fusion_rl.agents.tabular.q_learning import visits
 from fusion_rl.arrays import AnyArray, Bools, Ints64
 
@@ -21,10 +21,10 @@ class _Bandit(TabularAlgorithm):
         """All arms."""
         return np.ones_like(masks)
 
-    def update(self, cells: Ints64, actions: Ints64, rewards: AnyArray, next_cells: Ints64, next_masks: Bools) -> None:
-        """Average the new rewards in."""
+    def update(self, met: Transition) -> None:
+        """Average the new rewards in; that of a lost request too, which costs every arm of its pair alike."""
         values, tries = self.policy.values.reshape(-1), self.policy.tries.reshape(-1)
-        entries, hits, paid = visits(cells, actions, rewards, self.policy.values.shape[1])
+        entries, hits, paid = visits(met.cells, met.actions, met.rewards, self.policy.values.shape[1])
         tries[entries] += hits
         values[entries] += self.weight(hits, tries[entries]) * (paid - values[entries])
 

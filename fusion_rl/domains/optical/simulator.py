@@ -85,6 +85,7 @@ class OpticalSimulator:
         self._view = View(
             np.zeros((num_lanes, sum(self._layout.values())), np.float32),
             np.zeros((num_lanes, int(self.action_space.n)), np.bool_),
+            np.zeros(num_lanes, np.bool_),
         )
         self._actions = np.zeros(num_lanes, np.int64)
         self._streams: list[Stream | TraceStream | None] = [None] * num_lanes
@@ -154,6 +155,10 @@ class OpticalSimulator:
     def masks(self) -> Bools:
         """Actions that can be served, [B, A]; action 0 where none can. A copy."""
         return self._view.mask.copy()
+
+    def servable(self) -> Bools:
+        """Lanes whose request some action can serve, [B]. A copy."""
+        return self._view.servable.copy()
 
     def measure(self, gauge: Gauge) -> None:
         """Add a sample of every lane's utilisation and fragmentation."""

@@ -103,6 +103,7 @@ def test_an_action_that_is_allowed_is_served_and_one_that_is_not_never(action: s
             mask = stepped.masks()[0]
             verdicts, meant = verdict_of_each_action(stepped, action)
             assert REFUSED_DECISION not in verdicts
+            assert stepped.servable()[0] == any(meant)
             if any(meant):
                 assert mask.tolist() == [verdict == ACCEPTED for verdict in verdicts] == meant
                 allowed, refused = allowed + mask.sum(), refused + (~mask).sum()

@@ -50,6 +50,7 @@ class View(NamedTuple):
 
     observation: Floats32  # [B, D]
     mask: Bools  # [B, A] actions that can be served
+    servable: Bools  # [B] whether there is such an action
 
 
 @kernel(inner=True)
@@ -83,7 +84,8 @@ def look_at_lane(
         row[:] = True
     else:
         mask(world, lane, request, parameter, row)
-    if not row.any():
+    view.servable[b] = row.any()
+    if not view.servable[b]:
         row[0] = True
     write(world, lane, request, view.observation[b])
 
