@@ -28,7 +28,7 @@ SB3_CLASSES = {
     "ucb": "fusion_rl.agents.tabular.bandits:UCBBandit",
 }
 # those that are shown which actions can be served
-MASKED = frozenset({"maskable-ppo", "masked-dqn", "masked-qr-dqn", "q-learning", "epsilon-greedy", "ucb"})
+MASKED = {"maskable-ppo", "masked-dqn", "masked-qr-dqn", "q-learning", "epsilon-greedy", "ucb"}
 
 
 def sb3_class(algorithm: str) -> type[BaseAlgorithm]:
