@@ -75,8 +75,8 @@ traffic_figure(prepared, traffic_requests, seed=seed)
 
 # %% [markdown]
 # **How to read it.** Top left: services that would run if nothing were blocked. They rise from the idle network to
-# the offered load (the broken line) and swing about it; whoever counts from the first request counts the rise too, and
-# gets less blocking than there is. Top right: holding times, with their mean. Below: how often each bit rate is
+# the offered load (the broken line) and swing about it; whoever counts from the first request counts the rise too,
+# and gets less blocking than there is. Top right: holding times, with their mean. Below: how often each bit rate is
 # asked for, and each pair of nodes. Uneven colours of few requests are chance; a pattern of rows and columns is not.
 
 # %% [markdown]
@@ -96,11 +96,11 @@ occupancy_figure(shown, moment)
 
 # %% [markdown]
 # **How to read it.** One row a link, one column a slot; the two directions of an edge are neighbours. Each service is
-# a block of one colour, in the same columns on every link of its path. The slots that the request took are red, and so
-# are the names of its links; where it was blocked, the names of all links that its candidate paths need. A request
+# a block of one colour, in the same columns on every link of its path. The slots that the request took are red, and
+# so are the names of its links; where it was blocked, the names of all links that its candidate paths need. A request
 # needs neighbouring slots that are free on *all* links of a path. Look for links with enough white in all, but in
-# pieces (fragmentation), or in other columns than the next link has (no continuity): that is how a network blocks with
-# half of its spectrum free.
+# pieces (fragmentation), or in other columns than the next link has (no continuity): that is how a network blocks
+# with half of its spectrum free.
 
 # %%
 blocked_table(shown)
