@@ -7,7 +7,7 @@ import pandas as pd
 
 from fusion_rl.errors import UnknownNameError
 from fusion_rl.tracking.mlflow_store import open_store
-from fusion_rl.training.compare import comparison_columns
+from fusion_rl.training.compare import comparison_columns, verdict
 from fusion_rl.training.result import RunResult
 
 _SETTINGS = {
@@ -94,15 +94,7 @@ def standing(compared: pd.DataFrame, agent: str, reference: str = "ksp-ff") -> s
             raise UnknownNameError("policy", name, compared.index, "comparison")
     difference, half = compared.loc[reference, ["difference_to_agent", "difference_ci95"]].astype(float)
     blocking, theirs = compared.loc[[agent, reference], "service_blocking"].astype(float)
-    figures = f"{agent} blocks {blocking:.5f} of the requests, {reference} {theirs:.5f}"
-    if math.isnan(half):
-        return f"Where {agent} stands against {reference} cannot be told from one lane: {figures}."
-    margin = f"{abs(difference):.5f} ± {half:.5f} (95 %, paired over the lanes)"
-    if abs(difference) <= half:
-        return f"No difference between {agent} and {reference} beyond the interval: {figures}; they differ by {margin}."
-    verdict, direction = ("better", "fewer") if difference > 0 else ("worse", "more")
-    relative = f", {abs(difference) / theirs:.0%} {direction}" if theirs else ""
-    return f"{agent} is {verdict} than {reference}: {figures}; the difference is {margin}{relative}."
+    return verdict(agent, reference, blocking, theirs, difference, half)
 
 
 def _integer(text: str | None) -> int | None:

@@ -18,6 +18,7 @@ from fusion_rl.cli import (
     doctor,
     evaluate,
     lineage,
+    models,
     notebook,
     parity,
     runs,
@@ -52,6 +53,7 @@ app.add_typer(parity.app, name="parity")
 app.add_typer(config.app, name="config")
 app.add_typer(runs.app, name="runs")
 app.add_typer(study.app, name="study")
+app.add_typer(models.app, name="models")
 
 
 def _print_version(wanted: bool) -> None:

@@ -98,6 +98,9 @@ class ExecutionConfig(Settings):
         pattern=r"^[^/:]+$",
         description="name of the registered model; null: made from what it is",
     )
+    system_metrics: bool = Field(
+        default=False, description="record use of processors, memory, disk and network, every ten seconds"
+    )
     register_model: bool = Field(default=True, description="enter the trained model in the registry")
 
     @model_validator(mode="after")

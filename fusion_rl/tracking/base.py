@@ -16,6 +16,7 @@ from fusion_rl.errors import TrainingStopped
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from fusion_rl.arrays import AnyArray
     from fusion_rl.tracking.mirrors import Mirrors
 
 
@@ -28,7 +29,10 @@ ABOVE_TAG = "mlflow.parentRunId"  # run under which MLflow shows this one
 NOTE_TAG = "mlflow.note.content"  # what MLflow shows as a run's description, Markdown
 BATCH_TAG = "batch"  # name of the batch that a run belongs to
 JOB_TAG = "batch.job"  # its job there
+STUDY_TAG = "study"  # name of the study that a run is a trial of
 STOPPED_TAG = "fusion_rl.stopped"  # why who looked on at a training ended it
+
+BLOCKING = "service_blocking"  # the metric that all runs have, whatever made them: the first to compare them by
 
 
 PARAMETER_CHARACTERS = 6000  # MLflow cuts longer ones
@@ -66,6 +70,23 @@ class MetricPoint:
 
 
 @dataclass(frozen=True)
+class Dataset:
+    """What a run learned from or was judged on.
+
+    Attributes:
+        name: for people; need not be unique.
+        sha256: of the content; two of the same name are told apart by it.
+        source: where it comes from, as JSON types.
+        size: how much of it was used.
+    """
+
+    name: str
+    sha256: str
+    source: Mapping[str, object]
+    size: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """A run as the store knows it.
 
@@ -85,6 +106,19 @@ class RunRecord:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     artifact_uri: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request that a stored model can answer, shown with it.
+
+    Attributes:
+        observations: as the policy sees them, [n, ...], or by name.
+        masks: actions that can be served, [n, A]; None where the policy takes none.
+    """
+
+    observations: AnyArray | dict[str, AnyArray]
+    masks: AnyArray | None = None
 
 
 class RunLog(ABC):
@@ -115,6 +149,18 @@ class RunLog(ABC):
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Set tags; unlike a setting, a tag may change."""
 
+    def describe(self, text: str) -> None:
+        """Set the run's description, Markdown; it replaces the one before."""
+        self.set_tags({NOTE_TAG: text})
+
+    @abstractmethod
+    def log_dataset(self, dataset: Dataset, use: str) -> None:
+        """Name a dataset among the run's inputs, and what it is used for, as `training` or `evaluation`."""
+
+    @abstractmethod
+    def watch_system(self) -> None:
+        """Record use of processors, memory, disk and network until the run ends, every ten seconds."""
+
     @abstractmethod
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Copy a file, or a folder with all in it, to the run's artifacts."""
@@ -139,6 +185,8 @@ class RunLog(ABC):
         name: str = "policy",
         registered_name: str | None = None,
         tags: Mapping[str, str] | None = None,
+        example: Example | None = None,
+        description: str = "",
     ) -> str:
         """Store a saved SB3 policy as a model that loads and predicts by itself.
 
@@ -147,6 +195,9 @@ class RunLog(ABC):
             algorithm: its name in ``sb3_classes.SB3_CLASSES``.
             name: what the model is called inside the run.
             registered_name: also make it the newest version of this registered model.
+            tags: of the model, and of the version.
+            example: a request that it can answer; None: zeros.
+            description: of the version, Markdown.
 
         Returns:
             ``models:/REGISTERED/VERSION``, or ``models:/MODEL_ID`` where it was not registered.

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import filelock
+import mlflow.entities
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from sqlalchemy.exc import SQLAlchemyError
 
 from fusion_rl.errors import TrackingError
 from fusion_rl.tracking import models
-from fusion_rl.tracking.base import PARAMETER_CHARACTERS, MetricPoint, RunLog, RunStatus
+from fusion_rl.tracking.base import PARAMETER_CHARACTERS, Dataset, Example, MetricPoint, RunLog, RunStatus
 from fusion_rl.tracking.buffer import MetricBuffer
 from fusion_rl.tracking.mirrors import Mirrors
 from fusion_rl.tracking.processes import SEEN, now
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PER_WRITE = 100  # MLflow's limit a batch, for parameters and for tags
+_DIGEST_CHARACTERS = 36  # MLflow takes no longer digest of a dataset
 
 
 class MlflowRunLog(RunLog):
@@ -57,6 +61,7 @@ class MlflowRunLog(RunLog):
         self._resumed = resumed
         self._closed = False
         self.mirrors = Mirrors()
+        self._monitor: SystemMetricsMonitor | None = None
         self._lock = hold(spool_root, run_id)
         self._spool = Spool(spool_root / f"{run_id}.jsonl")
         self._metrics = MetricBuffer(self._write_metrics, self._spool)
@@ -88,6 +93,24 @@ class MlflowRunLog(RunLog):
             for first in range(0, len(pairs), _PER_WRITE):
                 self._client.log_batch(self.run_id, tags=pairs[first : first + _PER_WRITE])
 
+    def log_dataset(self, dataset: Dataset, use: str) -> None:
+        stored = mlflow.entities.Dataset(
+            name=dataset.name,
+            digest=dataset.sha256[:_DIGEST_CHARACTERS],
+            source_type="fusion_rl",
+            source=json.dumps(dataset.source),
+            profile=json.dumps({**dataset.size, "sha256": dataset.sha256}),
+        )
+        given = mlflow.entities.DatasetInput(stored, [mlflow.entities.InputTag("mlflow.data.context", use)])
+        with explained(f"dataset {dataset.name!r} of run {self.run_id} cannot be stored"):
+            self._client.log_inputs(self.run_id, [given])
+
+    def watch_system(self) -> None:
+        self._monitor = SystemMetricsMonitor(  # type: ignore[no-untyped-call]
+            self.run_id, resume_logging=self._resumed, tracking_uri=self._client.tracking_uri
+        )
+        self._monitor.start()  # type: ignore[no-untyped-call]
+
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         store_artifact(self._client, self.run_id, path, folder)
 
@@ -112,9 +135,21 @@ class MlflowRunLog(RunLog):
         name: str = "policy",
         registered_name: str | None = None,
         tags: Mapping[str, str] | None = None,
+        example: Example | None = None,
+        description: str = "",
     ) -> str:
         with self._storing(f"model {name}"):
-            return models.log_model(self._client, self.run_id, checkpoint, algorithm, name, registered_name, tags or {})
+            return models.log_model(
+                self._client,
+                self.run_id,
+                checkpoint,
+                algorithm,
+                name,
+                registered_name,
+                tags or {},
+                example,
+                description,
+            )
 
     def flush(self, patience_s: float = 0.0) -> None:
         self._metrics.flush(patience_s)
@@ -149,6 +184,8 @@ class MlflowRunLog(RunLog):
         self._end(status)
 
     def _end(self, status: RunStatus) -> None:
+        if self._monitor is not None:
+            self._monitor.finish()  # type: ignore[no-untyped-call]
         try:
             with explained(f"run {self.run_id} cannot be ended"):
                 self._client.set_terminated(self.run_id, status.value)

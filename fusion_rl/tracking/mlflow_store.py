@@ -19,17 +19,24 @@ from mlflow.pyfunc import PyFuncModel
 from mlflow.pyfunc import load_model as load_pyfunc
 
 from fusion_rl.errors import TrackingError, nearest_hint
-from fusion_rl.tracking import models
+from fusion_rl.tracking import models, registry
 from fusion_rl.tracking.address import Address, check_usable, resolve, ui_command
-from fusion_rl.tracking.base import ABOVE_TAG, STOPPED_TAG, MetricPoint, RunRecord, RunStatus
+from fusion_rl.tracking.base import ABOVE_TAG, BLOCKING, STOPPED_TAG, MetricPoint, RunRecord, RunStatus
 from fusion_rl.tracking.context import inherited_tags
 from fusion_rl.tracking.mlflow_run import MlflowRunLog, explained, store_artifact
 from fusion_rl.tracking.models import StoredPolicy
 from fusion_rl.tracking.processes import HOST, PID, is_gone, is_of_this_machine, last_seen, process_tags
+from fusion_rl.tracking.registry import ModelVersion, RegisteredModel
 
 __all__ = ["MlflowRunLog", "Store", "StoredPolicy", "open_store", "ui_command"]
 
 _RUNS_PER_PAGE = 1000
+# MLflow then shows pages for trained models rather than for chat agents, and knows what to compare runs by
+_EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.experiment.primaryMetric.name": BLOCKING,
+    "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
+}
 
 
 def open_store(tracking_dir: Path | str, *, create: bool = True) -> Store:
@@ -243,6 +250,25 @@ class Store:
         with explained(f"model {uri!r} cannot be loaded"):
             return load_pyfunc(str(models.download(self._client, uri)))
 
+    def registered_models(self) -> list[RegisteredModel]:
+        """All registered models, by name."""
+        with explained("registered models cannot be read"):
+            return registry.registered_models(self._client)
+
+    def registered_model(self, name: str) -> RegisteredModel:
+        """The registered model of this name.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        with explained(f"model {name!r} cannot be read"):
+            return registry.registered_model(self._client, name)
+
+    def tag_version(self, version: ModelVersion, tags: Mapping[str, object]) -> None:
+        """Say something more of a version of a registered model."""
+        with explained(f"tags of {version.uri} cannot be stored"):
+            registry.tag_version(self._client, version, tags)
+
     def set_alias(self, registered_name: str, alias: str, version: int | str) -> None:
         """Point ``models:/NAME@ALIAS`` at a version; an alias that exists moves."""
         with explained(f"alias {alias!r} of model {registered_name!r} cannot be set"):
@@ -261,7 +287,8 @@ class Store:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(self._client.create_experiment(name, self._address.artifact_location(name)))
+                location = self._address.artifact_location(name)
+                return str(self._client.create_experiment(name, location, tags=_EXPERIMENT_TAGS))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise

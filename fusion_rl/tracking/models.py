@@ -21,7 +21,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from fusion_rl.errors import CheckpointError, TrackingError, nearest_hint
-from fusion_rl.tracking.pyfunc import ALGORITHM, CHECKPOINT, example_of, signature_of
+from fusion_rl.tracking.base import Example
+from fusion_rl.tracking.pyfunc import ALGORITHM, CHECKPOINT, input_example, signature_of, zeros_for
 from fusion_rl.tracking.sb3_classes import sb3_class
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def log_model(
     name: str,
     registered_name: str | None,
     tags: Mapping[str, str],
+    example: Example | None,
+    description: str,
 ) -> str:
     """Store a checkpoint as a model of a run; see ``RunLog.log_model``.
 
@@ -64,12 +67,19 @@ def log_model(
         CheckpointError: the file is not there, or is no policy of this algorithm.
         UnknownNameError: no such algorithm.
     """
-    logged = _logged_before(client, run_id, name) or _store_model(client, run_id, checkpoint, algorithm, name, tags)
+    logged = _logged_before(client, run_id, name) or _store_model(
+        client, run_id, checkpoint, algorithm, name, tags, example
+    )
     if registered_name is None:
         return f"models:/{logged.model_id}"
     _make_registered_model(client, registered_name)
     made = _registered_before(client, run_id, registered_name) or client.create_model_version(
-        registered_name, logged.artifact_location, run_id=run_id, tags=dict(tags), model_id=logged.model_id
+        registered_name,
+        logged.artifact_location,
+        run_id=run_id,
+        tags=dict(tags),
+        description=description,
+        model_id=logged.model_id,
     )
     return f"models:/{registered_name}/{made.version}"
 
@@ -89,7 +99,13 @@ def _registered_before(client: MlflowClient, run_id: str, registered_name: str) 
 
 
 def _store_model(
-    client: MlflowClient, run_id: str, checkpoint: Path, algorithm: str, name: str, tags: Mapping[str, str]
+    client: MlflowClient,
+    run_id: str,
+    checkpoint: Path,
+    algorithm: str,
+    name: str,
+    tags: Mapping[str, str],
+    example: Example | None,
 ) -> LoggedModel:
     policy = _load_checkpoint(checkpoint, algorithm)
     experiment_id = client.get_run(run_id).info.experiment_id
@@ -106,7 +122,7 @@ def _store_model(
                 artifacts={CHECKPOINT: checkpoint.resolve().as_uri()},
                 model_config={ALGORITHM: algorithm},
                 signature=signature_of(policy, algorithm),
-                input_example=example_of(policy),
+                input_example=input_example(example) if example is not None else zeros_for(policy),
                 # named outright: MLflow would otherwise load the model in another process to find out
                 pip_requirements=[f"{package}=={version(package)}" for package in _REQUIRED],
             )

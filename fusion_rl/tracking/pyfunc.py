@@ -1,7 +1,9 @@
 """A trained policy as MLflow sees it: a function from observations to actions, holding an SB3 zip.
 
 The zip is unpickled by SB3's ``load``: a model from a stranger runs the stranger's code. Each call stands by itself:
-a recurrent policy remembers nothing from one to the next.
+a recurrent policy remembers nothing from one to the next. It can be given what it has to remember: with the parameter
+``consecutive`` the observations of one call are those of consecutive requests, oldest first, and the last action is
+the decision.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from fusion_rl.errors import TrackingError
-from fusion_rl.tracking.sb3_classes import MASKED, sb3_class
+from fusion_rl.tracking.base import Example
+from fusion_rl.tracking.sb3_classes import MASKED, RECURRENT, sb3_class
 
 if TYPE_CHECKING:
     from gymnasium import Space
@@ -43,7 +46,8 @@ class SB3Policy(PythonModel):
             model_input: an array [n, ...], or a dict of arrays where the policy has dict observations.
             params: ``action_masks``, booleans [n x actions] row after row (a parameter of MLflow is flat;
                 empty means that everything is allowed), for a masked algorithm;
-                ``deterministic``, false to sample from the policy.
+                ``deterministic``, false to sample from the policy;
+                ``consecutive``, true where the observations follow one another, for a recurrent algorithm.
 
         Returns:
             Actions, int64 [n].
@@ -56,8 +60,20 @@ class SB3Policy(PythonModel):
         flat_masks = np.asarray(chosen.get("action_masks", ()), dtype=bool)
         if flat_masks.size:
             arguments["action_masks"] = self._masks(flat_masks, lanes=_lanes(model_input))
+        if chosen.get("consecutive", False):
+            return self._follow(model_input, arguments)
         actions, _ = self._policy.predict(model_input, **arguments)
         return np.asarray(actions, dtype=np.int64)
+
+    def _follow(self, model_input: np.ndarray | dict[str, np.ndarray], arguments: dict[str, Any]) -> np.ndarray:
+        """Actions for consecutive observations of one network, each decided with the memory of those before."""
+        state, actions = None, []
+        for i in range(_lanes(model_input)):
+            now = slice(i, i + 1)
+            one = {k: v[now] for k, v in model_input.items()} if isinstance(model_input, dict) else model_input[now]
+            action, state = self._policy.predict(one, state=state, episode_start=np.array([i == 0]), **arguments)
+            actions.append(action)
+        return np.asarray(actions, dtype=np.int64).reshape(-1)
 
     def _masks(self, flat_masks: np.ndarray, lanes: int) -> np.ndarray:
         """Masks [n, actions] from a flat list."""
@@ -89,6 +105,8 @@ def signature_of(policy: BaseAlgorithm, algorithm: str) -> ModelSignature:
     parameters = [ParamSpec("deterministic", DataType.boolean, default=True)]
     if algorithm in MASKED:
         parameters.append(ParamSpec("action_masks", DataType.boolean, default=[], shape=(-1,)))
+    if algorithm in RECURRENT:
+        parameters.append(ParamSpec("consecutive", DataType.boolean, default=False))
     return ModelSignature(
         inputs=Schema(inputs),
         outputs=Schema([TensorSpec(np.dtype(np.int64), (-1,))]),
@@ -96,8 +114,15 @@ def signature_of(policy: BaseAlgorithm, algorithm: str) -> ModelSignature:
     )
 
 
-def example_of(policy: BaseAlgorithm) -> np.ndarray | dict[str, np.ndarray]:
-    """One observation of zeros: what a caller of the model sends, shown with it in MLflow."""
+def input_example(example: Example) -> tuple[Any, dict[str, Any]] | Any:
+    """A request as MLflow shows it with the model: observations, and the parameters that go with them."""
+    if example.masks is None:
+        return example.observations
+    return example.observations, {"action_masks": np.asarray(example.masks, dtype=bool).ravel()}
+
+
+def zeros_for(policy: BaseAlgorithm) -> np.ndarray | dict[str, np.ndarray]:
+    """One observation of zeros, where no real one is at hand."""
     spaces = getattr(policy.observation_space, "spaces", None)
     if isinstance(spaces, Mapping):
         return {name: np.zeros((1, *space.shape), space.dtype) for name, space in spaces.items()}

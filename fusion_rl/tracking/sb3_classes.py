@@ -29,6 +29,8 @@ SB3_CLASSES = {
 }
 # those that are shown which actions can be served
 MASKED = {"maskable-ppo", "masked-dqn", "masked-qr-dqn", "q-learning", "epsilon-greedy", "ucb"}
+# those that remember earlier requests
+RECURRENT = frozenset({"recurrent-ppo"})
 
 
 def sb3_class(algorithm: str) -> type[BaseAlgorithm]:

@@ -1,5 +1,6 @@
 """Policies side by side on the same traffic: the baselines, and columns of tables."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,6 +39,26 @@ def paired_half_width(one: Evaluation, other: Evaluation) -> float:
     if one.tally.blocked_requests == other.tally.blocked_requests == 0:
         return max(one.service_blocking.ci95, other.service_blocking.ci95)
     return t_half_width(one.tally.blocking_by_lane() - other.tally.blocking_by_lane())
+
+
+def verdict(agent: str, reference: str, blocking: float, theirs: float, difference: float, half: float) -> str:
+    """One plain sentence: is the agent better than a reference, worse, or is there no telling?
+
+    Args:
+        agent, reference: names.
+        blocking, theirs: share of the requests that each blocks.
+        difference: the reference's less the agent's, on the same traffic.
+        half: half-width of its 95 % interval; nan where there is none.
+    """
+    figures = f"{agent} blocks {blocking:.5f} of the requests, {reference} {theirs:.5f}"
+    if math.isnan(half):
+        return f"Where {agent} stands against {reference} cannot be told from one lane: {figures}."
+    margin = f"{abs(difference):.5f} ± {half:.5f} (95 %, paired over the lanes)"
+    if abs(difference) <= half:
+        return f"No difference between {agent} and {reference} beyond the interval: {figures}; they differ by {margin}."
+    standing, direction = ("better", "fewer") if difference > 0 else ("worse", "more")
+    relative = f", {abs(difference) / theirs:.0%} {direction}" if theirs else ""
+    return f"{agent} is {standing} than {reference}: {figures}; the difference is {margin}{relative}."
 
 
 def scenario_columns(
@@ -81,7 +102,7 @@ def compare_baselines(
             )
     for name, evaluation in found.items():
         run.log_metrics(_named(f"baseline/{name}", evaluation))
-        for scenario, part in evaluation.by_scenario.items():
+        for scenario, part in evaluation.by_scenario.items() if evaluation.parts else ():
             run.log_metrics(_named(f"baseline/{name}/{scenario}", part))
     return found
 

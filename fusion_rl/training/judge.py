@@ -11,6 +11,7 @@ from fusion_rl.config.load import flatten
 from fusion_rl.envs.make import domain_of
 from fusion_rl.errors import PolicyError
 from fusion_rl.training.compare import compare_baselines, comparison_columns, final_loads
+from fusion_rl.training.description import description, headline, tags_of
 from fusion_rl.training.evaluate import Evaluation, evaluate_scenarios
 from fusion_rl.training.policies import Agent, find, require_fit
 
@@ -64,7 +65,6 @@ def judge(config: ExperimentConfig, policy: str, *, trust: bool = False, console
     from fusion_rl.tracking.mlflow_store import open_store
     from fusion_rl.training.callbacks import evaluation_metrics
     from fusion_rl.training.plots import log_run_figures
-    from fusion_rl.training.run import tags_of
 
     domain, execution = domain_of(config), config.execution
     agent = find(policy, domain, execution.tracking_dir, trust=trust)
@@ -93,7 +93,9 @@ def judge(config: ExperimentConfig, policy: str, *, trust: bool = False, console
         with console.status(f"judging {policy}"):
             evaluation = evaluate_scenarios(config, agent, **size)
             loads = final_loads(config, agent, baselines)
-        run.log_metrics(evaluation_metrics(evaluation))
+        run.log_metrics(headline(evaluation) | evaluation_metrics(evaluation))
         run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
+        again = [f"fusion-rl train --eval-only {policy} --experiment {config.name}"]
+        run.describe(description(f"{name} on {setting.topology.name}", evaluation, baselines, again))
         log_run_figures(run, setting, evaluation, baselines, [], {}, loads)
         return Judgement(run.run_id, run.run_name, policy, evaluation, baselines, loads)

@@ -14,6 +14,7 @@ from fusion_rl.errors import TrainingError, TrainingStopped
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.training import checkpoints, resume
 from fusion_rl.training.checkpoints import Kind
+from fusion_rl.training.description import headline
 from fusion_rl.training.evaluate import Evaluation
 from fusion_rl.training.interrupts import Interrupts
 
@@ -74,6 +75,11 @@ class Learning:
     def seconds(self) -> float:
         """Seconds of learning alone, over all processes that had a part in it."""
         return self.learned_s - self.evaluating_s
+
+    def judge_untrained(self) -> None:
+        """Record what the agent blocks before it learns; nothing where it goes on, or is judged at the end alone."""
+        if self.start is None and self.config.execution.eval_every:
+            self.run.log_metrics(headline(self.evaluate()), self.agent.num_timesteps)
 
     def carry_out(self, console: Console) -> None:
         """Learn all steps, or what is left of them, and write the final checkpoint.
@@ -180,7 +186,7 @@ class Learning:
         started = time.perf_counter()
         evaluation = self.evaluate()
         self.evaluating_s += time.perf_counter() - started
-        self.run.log_metrics(evaluation_metrics(evaluation), step)
+        self.run.log_metrics(headline(evaluation) | evaluation_metrics(evaluation), step)
         estimate = evaluation.service_blocking
         self.points.append((step, estimate.mean, estimate.ci95))
         if self.stopping is not None:

@@ -15,8 +15,8 @@ from fusion_rl.config.save import FILE_NAME as RESOLVED_FILE
 from fusion_rl.domains.base import BatchSimulator, Domain
 from fusion_rl.envs.make import domain_of
 from fusion_rl.errors import CheckpointError, ConfigError, TrainingStopped
-from fusion_rl.tracking.base import SCENARIOS_TAG, RunLog
-from fusion_rl.tracking.provenance import provenance_tags
+from fusion_rl.tracking.base import BLOCKING, Example, RunLog
+from fusion_rl.tracking.sb3_classes import MASKED
 from fusion_rl.training import checkpoints, sanity
 from fusion_rl.training.ancestry import Parent, find_parent, inherit, recorded_parent
 from fusion_rl.training.bundle import SUFFIX
@@ -27,6 +27,15 @@ from fusion_rl.training.compare import (
     curve_baselines,
     final_loads,
     scenario_columns,
+)
+from fusion_rl.training.description import (
+    description,
+    headline,
+    loads_in_brief,
+    loads_of,
+    repeat_training,
+    tags_of,
+    traffic_datasets,
 )
 from fusion_rl.training.evaluate import Evaluation, evaluate_scenarios
 from fusion_rl.training.interrupts import Interrupts
@@ -185,7 +194,14 @@ def _carry_out(
             _check_sanity(config, domain, setting, agent, run, console)
         try:
             run.log_artifact(folder.path / "config")
+            if execution.system_metrics:
+                run.watch_system()
+            for dataset, use in traffic_datasets(config, setting):
+                run.log_dataset(dataset, use)
+            learning.judge_untrained()  # before all other metrics: MLflow offers the oldest one to compare runs by
             baselines = compare_baselines(config, domain, setting, run, console)
+            heading = f"{run.run_name} on {setting.topology.name}"
+            run.describe(description(heading, None, baselines, repeat_training()))
             learning.carry_out(console)
             evaluation = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes)
             run.flush(patience_s=STORE_PATIENCE_S)  # what follows needs the store
@@ -205,7 +221,7 @@ def _carry_out(
 def _open_run(store: "Store", config: ExperimentConfig, tags: dict[str, str], begin: Beginning | str) -> RunLog:
     execution = config.execution
     if isinstance(begin, Beginning):
-        name = execution.run_name or f"{config.algorithm.name} {_loads(config)} seed {execution.seed}"
+        name = execution.run_name or f"{config.algorithm.name} {loads_in_brief(config)} seed {execution.seed}"
         parent = begin.parent
         tags = {**tags, **(parent.tags() if parent is not None else {}), **begin.tags}
         above = begin.parent_run_id or (parent.run_id if parent is not None else None)
@@ -265,23 +281,6 @@ def _beginning(config: ExperimentConfig, run: RunLog, parent: Parent | None) -> 
     return f"run {run.run_id} ({run.run_name}){origin}: {size}, scenario{'s' * (len(names) > 1)} {', '.join(names)}"
 
 
-def _loads(config: ExperimentConfig) -> str:
-    return "+".join(f"{scenario.load_erlang:g}" for scenario in config.scenarios) + " E"
-
-
-def tags_of(config: ExperimentConfig, setting: Any) -> dict[str, str]:
-    execution = config.execution
-    hashes = {
-        "topology_sha256": setting.topology.sha256(),
-        "candidate_paths_sha256": setting.candidates_sha256,
-        "traffic_sha256": setting.traffic_sha256(execution.eval_seed, 0, 0),
-    }
-    tags = provenance_tags({"training": execution.seed, "evaluation": execution.eval_seed}, hashes)
-    named = {"topology": setting.topology.name, "algorithm": config.algorithm.name, "load": _loads(config)}
-    named[SCENARIOS_TAG] = ", ".join(config.scenarios.names())
-    return tags | named
-
-
 def _evaluate(config: ExperimentConfig, setting: Any, agent: "BaseAlgorithm", requests: int, lanes: int) -> Evaluation:
     """The agent on every scenario; what it blocks is the mean over them."""
     policy = as_policy(config.algorithm.name, agent, config)
@@ -308,7 +307,7 @@ def _conclude(
     parity = disagreements(
         config, domain, setting, policy, seed=execution.eval_seed, requests=execution.parity_requests
     )
-    run.log_metrics(evaluation_metrics(evaluation), agent.num_timesteps)
+    run.log_metrics(headline(evaluation) | evaluation_metrics(evaluation), agent.num_timesteps)
     requests = _training_requests(agent)
     steps_per_second = agent.num_timesteps / seconds
     run.log_metrics(
@@ -317,12 +316,23 @@ def _conclude(
     checkpoint = checkpoint_folder(execution.tracking_dir, run.run_id) / f"{Kind.FINAL}{SUFFIX}"
     for file in (checkpoint, checkpoint.with_suffix(".zip")):
         run.log_artifact(file, "checkpoints")
+    heading, blocking = f"{run.run_name} on {setting.topology.name}", evaluation.service_blocking
     model = run.log_model(
         checkpoint.with_suffix(".zip"),
         config.algorithm.name,
         registered_name=_model_name(config) if execution.register_model else None,
-        tags={"topology": setting.topology.name, "load": _loads(config)},
+        tags={
+            "algorithm": config.algorithm.name,
+            "topology": setting.topology.name,
+            "load": loads_of(config),
+            "seed": str(execution.seed),
+            BLOCKING: f"{blocking.mean:.5f} ± {blocking.ci95:.5f}",
+        },
+        example=_example(config, domain, setting),
+        description=description(heading, evaluation, baselines, repeat_training()),
     )
+    again = [*repeat_training(), f"fusion-rl evaluate --experiment {RESOLVED_FILE} --policy {model}"]
+    run.describe(description(heading, evaluation, baselines, again, model))
     run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
     run.log_table(scenario_columns(evaluation, baselines, requests), "scenarios.json")
     on_the_way = curve_baselines(config, setting, baselines, curve)
@@ -343,6 +353,14 @@ def _conclude(
         learning_curve=curve,
         training_requests=requests,
     )
+
+
+def _example(config: ExperimentConfig, domain: Domain, setting: Any) -> Example:
+    """What the first request of the evaluation shows to the agent."""
+    simulator = domain.make_simulator(config, setting, 1, config.execution.eval_seed)
+    simulator.reset(range(1))
+    masks = simulator.masks() if config.algorithm.name in MASKED else None
+    return Example(simulator.observations(), masks)
 
 
 def _training_requests(agent: "BaseAlgorithm") -> dict[str, int]:

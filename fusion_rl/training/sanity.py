@@ -81,12 +81,6 @@ def checked(
         return []
     findings = check(config, domain, setting, agent)
     failed, warned = ([one for one in findings if one.verdict is which] for which in (Verdict.FAILED, Verdict.WARNING))
-    run.log_metrics(
-        {
-            "sanity/failed": len(failed),
-            "sanity/warnings": len(warned),
-        }
-    )
     run.log_table({key: [str(asdict(one)[key]) for one in findings] for key in asdict(findings[0])}, "sanity.json")
     said = failed or warned
     run.set_tags({"sanity_checks": "; ".join(f"{one.verdict}: {one.check}" for one in said) or "passed"})

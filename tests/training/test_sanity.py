@@ -304,7 +304,6 @@ def test_training_is_the_same_with_and_without_them(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     with_them, without = store.find_run(checked.run_id), store.find_run(unchecked.run_id)
     assert with_them.tags["sanity_checks"] == "passed"
-    assert (with_them.metrics["sanity/failed"], with_them.metrics["sanity/warnings"]) == (0, 0)
     table = json.loads(store.artifact_path(checked.run_id, "sanity.json").read_text())
     assert [row[0] for row in table["data"]] == list(CHECKS)
     assert without.tags["sanity_checks"] == "skipped"
@@ -322,7 +321,6 @@ def test_a_failed_check_stops_the_run_with_its_likely_cause(tmp_path: Path, rewa
     [run] = open_store(tmp_path).search_runs()
     assert run.status is RunStatus.FAILED
     assert run.tags["sanity_checks"] == "failed: rewards differ"
-    assert run.metrics["sanity/failed"] == 1
 
 
 def test_the_table_shows_what_was_seen_also_where_it_looks_like_markup() -> None:
