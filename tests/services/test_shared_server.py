@@ -3,27 +3,23 @@
 import os
 import re
 import shutil
-import socket
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import optuna
 import pytest
 import yaml
 
 from fusion_rl.errors import TrackingError
 from fusion_rl.tracking.mlflow_store import open_store
+from tests.services.servers import free_port
 
 FILES = Path(__file__).resolve().parents[2] / "docs" / "shared-server"
 SCRIPT = FILES / "server.sh"
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def secrets_of(folder: Path) -> dict[str, str]:
@@ -56,14 +52,15 @@ def test_compose_and_script_set_up_the_same_server_and_hold_no_password() -> Non
 
 
 @pytest.fixture
-def server() -> Iterator[tuple[Path, str]]:
-    """A running server: its folder and address."""
+def server() -> Iterator[tuple[Path, str, dict[str, str]]]:
+    """A running server: its folder, its address, and the settings that it was started with."""
     if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) and shutil.which("initdb") is None:
         pytest.skip("PostgreSQL is not installed")
     # not pytest's own folder: PostgreSQL's user, which is not root, has to reach it
     folder = Path(tempfile.mkdtemp(prefix="fusion-rl-server-"))
-    ports = {"PORT": free_port(), "POSTGRES_PORT": free_port()}
-    environment = {**os.environ, **ports}
+    ports = {"PORT": str(free_port()), "POSTGRES_PORT": str(free_port())}
+    interpreter = Path(sys.executable).parent
+    environment = {**os.environ, **ports, "PATH": f"{interpreter}{os.pathsep}{os.environ['PATH']}"}
     try:
         started = subprocess.run(
             [SCRIPT, "start", folder], env=environment, capture_output=True, text=True, check=False
@@ -71,7 +68,7 @@ def server() -> Iterator[tuple[Path, str]]:
         log = folder / "mlflow.log"
         assert started.returncode == 0, started.stderr + (log.read_text()[-2000:] if log.exists() else "")
         assert secrets_of(folder)["MLFLOW_AUTH_ADMIN_PASSWORD"] not in started.stdout
-        yield folder, f"http://127.0.0.1:{ports['PORT']}"
+        yield folder, f"http://127.0.0.1:{ports['PORT']}", environment
     finally:
         subprocess.run([SCRIPT, "stop", folder], env=environment, check=True, capture_output=True)
         shutil.rmtree(folder)
@@ -79,9 +76,9 @@ def server() -> Iterator[tuple[Path, str]]:
 
 @pytest.mark.slow
 def test_a_run_is_logged_over_http_with_a_login_and_read_again(
-    server: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: tuple[Path, str, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, address = server
+    folder, address, environment = server
     made = secrets_of(folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
@@ -98,16 +95,10 @@ def test_a_run_is_logged_over_http_with_a_login_and_read_again(
     assert store.artifact_path(found.run_id, "note.txt").read_text() == "kept"
     assert [path.read_text() for path in (folder / "artifacts").rglob("note.txt")] == ["kept"]
 
-    status = subprocess.run(
-        [SCRIPT, "status", folder],
-        env={**os.environ, "PORT": address.rpartition(":")[2]},
-        check=True,
-        capture_output=True,
-    )
+    status = subprocess.run([SCRIPT, "status", folder], env=environment, check=True, capture_output=True)
     assert status.stdout == b"running\n"
-    optuna = pytest.importorskip("optuna")
-    told = (folder / "postgres" / "postmaster.pid").read_text().splitlines()
-    storage = f"postgresql+psycopg://fusion_rl:{made['POSTGRES_PASSWORD']}@127.0.0.1:{told[3]}/optuna"
+    port = environment["POSTGRES_PORT"]
+    storage = f"postgresql+psycopg://fusion_rl:{made['POSTGRES_PASSWORD']}@127.0.0.1:{port}/optuna"
     study = optuna.create_study(storage=storage, study_name="shared")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
     assert len(optuna.load_study(storage=storage, study_name="shared").trials) == 1

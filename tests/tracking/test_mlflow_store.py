@@ -1,15 +1,18 @@
+import json
 import math
 import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from mlflow import MlflowClient
 
 from fusion_rl.errors import TrackingError
-from fusion_rl.tracking.base import RunStatus
+from fusion_rl.tracking.base import Dataset, RunStatus
 from fusion_rl.tracking.mlflow_store import Store, open_store, ui_command
 
 OPEN_AND_LOG = """
@@ -259,3 +262,32 @@ def test_the_ui_is_for_this_machine_alone(tmp_path: Path) -> None:
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--port") + 1] == "5055"
     assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_a_run_names_its_datasets_and_describes_itself(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    dataset = Dataset("busy", "ab" * 32, {"seed": 7}, {"requests": 100})
+    with store.start("inputs", "one") as run:
+        for _ in range(2):  # as a run that is resumed does
+            run.log_dataset(dataset, "evaluation")
+        run.describe("first")
+        run.describe("**second**")
+    client = MlflowClient(store.uri)
+    found = client.get_run(run.run_id)
+    [given] = found.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("busy", dataset.sha256[:36])
+    assert json.loads(given.dataset.profile) == {"requests": 100, "sha256": dataset.sha256}
+    assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "evaluation")]
+    assert found.data.tags["mlflow.note.content"] == "**second**"
+    experiment = client.get_experiment_by_name("inputs")
+    assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_use_of_the_machine_is_recorded_where_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    store = open_store(tmp_path)
+    with store.start("watched", "one") as run:
+        run.watch_system()
+        time.sleep(1.0)
+    assert store.find_run(run.run_id).metrics["system/system_memory_usage_percentage"] > 0

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -5,12 +6,14 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from mlflow.exceptions import MlflowException
-from sb3_contrib import MaskablePPO
+from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from fusion_rl.errors import CheckpointError, TrackingError, UnknownNameError
+from fusion_rl.tracking.base import Example
 from fusion_rl.tracking.mlflow_store import Store, open_store
 from fusion_rl.tracking.sb3_classes import SB3_CLASSES, sb3_class
 
@@ -143,6 +146,38 @@ def test_a_policy_without_masks_offers_no_such_parameter(
         model = store.load_model(run.log_model(tmp_path / "policy.zip", "dqn"))
     assert [parameter.name for parameter in model.metadata.signature.params] == ["deterministic"]
     np.testing.assert_array_equal(model.predict(observations), policy.predict(observations, deterministic=True)[0])
+
+
+def test_a_recurrent_policy_decides_with_what_it_saw_before(
+    store: Store, observations: np.ndarray, tmp_path: Path
+) -> None:
+    policy = RecurrentPPO("MlpLstmPolicy", Corridor(), n_steps=8, batch_size=8, seed=4, device="cpu")
+    with torch.no_grad():
+        for weights in policy.policy.lstm_actor.parameters():  # untrained memories weigh little
+            weights.mul_(8.0)
+    policy.save(tmp_path / "policy.zip")
+    with store.start("models", "recurrent") as run:
+        model = store.load_model(run.log_model(tmp_path / "policy.zip", "recurrent-ppo"))
+    alone = model.predict(observations)
+    following = model.predict(observations, params={"consecutive": True})
+    state, expected = None, []
+    for observation in observations:
+        action, state = policy.predict(observation, state=state, deterministic=True)
+        expected.append(int(action))
+    assert following.tolist() == expected
+    assert following.tolist() != alone.tolist(), "memory makes a difference"
+    np.testing.assert_array_equal(model.predict(observations[:1], params={"consecutive": True}), alone[:1])
+
+
+def test_the_example_is_a_request_that_the_model_answers(store: Store, checkpoint: Path) -> None:
+    observation, mask = np.full((1, 3), 0.5, np.float32), np.array([[False, False, True, False]])
+    with store.start("models", "shown") as run:
+        uri = run.log_model(checkpoint, "maskable-ppo", example=Example(observation, mask))
+    model = store.load_model(uri)
+    request = json.loads((store.artifact_path(run.run_id, "policy") / "serving_input_example.json").read_text())
+    assert request["inputs"] == observation.tolist()
+    assert request["params"]["action_masks"] == mask.ravel().tolist()
+    assert model.predict(np.array(request["inputs"], np.float32), params=request["params"]).tolist() == [2]
 
 
 def test_the_zip_is_found_by_version_by_alias_and_by_run(store: Store, model_uri: str, checkpoint: Path) -> None:
