@@ -92,7 +92,7 @@ def test_a_champion_is_replaced_by_a_better_one_alone(folder: Path, store: Store
 @pytest.mark.parametrize(
     ("name", "version", "given", "error", "told"),
     [
-        ("tyni", None, {}, UnknownNameError, "did you mean 'tiny'"),
+        ("tinny", None, {}, UnknownNameError, "did you mean 'tiny'"),
         ("tiny", "9", {}, TrackingError, "no version '9'; known: 1, 2, 3"),
         ("tiny", "1", {"against": "kspff", "alias": "new"}, UnknownNameError, "did you mean 'ksp-ff'"),
         ("tiny", "1", {"seed": 1}, PolicyError, "was trained with seed 1: promotion needs traffic that is new"),

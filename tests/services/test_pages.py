@@ -1,0 +1,194 @@
+"""What a person sees: notebooks in JupyterLab and runs in MLflow's pages, driven by a real browser."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import pytest
+from mlflow import MlflowClient
+from playwright.sync_api import Page, expect, sync_playwright
+
+from fusion_rl.batch.notebooks import run_notebook
+from fusion_rl.tracking.base import RunRecord
+from fusion_rl.tracking.mlflow_store import open_store, ui_command
+from tests.services.servers import free_port, wait_for
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NOTEBOOK = "01_train_and_compare"
+TINY = {
+    "timesteps": 2_048,
+    "final_requests": 1_600,
+    "settings": [
+        "execution.lanes=16", "execution.eval_every=1024", "execution.eval_requests=800", "algorithm.n_steps=32",
+        "algorithm.net_arch=[16]", "execution.register_model=true", "execution.progress=false",
+    ],
+}  # fmt: skip
+CHROMIUM = shutil.which("chromium")
+QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
+A_WHILE_MS = 240_000  # a page's own, on a busy machine
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """A browser's page, which keeps what it has been told to keep from one test to the next."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        page = browser.new_page(viewport={"width": 1500, "height": 950})
+        page.set_default_timeout(A_WHILE_MS)
+        expect.set_options(timeout=A_WHILE_MS)
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def keep(page: Page, tmp_path: Path) -> Iterator[Path]:
+    """Where pictures go; FUSION_RL_SCREENSHOTS names a folder for whoever wants to look at them."""
+    folder = Path(os.environ.get("FUSION_RL_SCREENSHOTS", str(tmp_path)))
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+    page.screenshot(path=folder / f"last-{tmp_path.name}.png")
+
+
+@contextmanager
+def serving(command: list[str], folder: Path, answers: str) -> Iterator[None]:
+    server = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        wait_for(answers, server)
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of two seeds, made by the notebook without a screen."""
+    folder = tmp_path_factory.mktemp("pages")
+    for seed in (1, 2):
+        values = {**TINY, "seed": seed, "tracking_dir": str(folder / "mlruns")}
+        run_notebook(REPOSITORY / "notebooks" / f"{NOTEBOOK}.ipynb", values, folder / f"seed{seed}.ipynb")
+    return folder / "mlruns"
+
+
+@pytest.fixture(scope="module")
+def address(store: Path) -> Iterator[str]:
+    """MLflow's pages of these runs."""
+    port = free_port()
+    with serving(ui_command(store, port), store.parent, f"http://127.0.0.1:{port}/health"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def runs(store: Path) -> list[RunRecord]:
+    return sorted(open_store(store).search_runs(), key=lambda run: run.run_name)
+
+
+def experiment_number(store: Path, runs: list[RunRecord]) -> str:
+    """The number in the addresses of an experiment's pages."""
+    found = MlflowClient(open_store(store).uri).get_experiment_by_name(runs[0].experiment)
+    assert found is not None
+    return str(found.experiment_id)
+
+
+def test_jupyterlab_opens_the_notebook_runs_all_cells_and_shows_the_plots(
+    page: Page, keep: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notebooks").mkdir()
+    notebook = nbformat.read(REPOSITORY / "notebooks" / f"{NOTEBOOK}.ipynb", as_version=4)
+    [cell] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
+    cell.source += "".join(f"\n{name} = {value!r}" for name, value in TINY.items())
+    nbformat.write(notebook, tmp_path / "notebooks" / f"{NOTEBOOK}.ipynb")
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", "jupyter", "lab", "notebooks", "--no-browser", "--allow-root", f"--port={port}"),
+        "--IdentityProvider.token=only-this-test",
+    ]
+    with serving(command, tmp_path, f"http://127.0.0.1:{port}/api"):
+        page.goto(f"http://127.0.0.1:{port}/lab/tree/{NOTEBOOK}.ipynb?token=only-this-test")
+        page.get_by_text("Train an agent and compare it with the heuristics").first.wait_for()
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        # the list of all runs comes last: with it, every cell has been run
+        last = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output table")
+        page.locator(".jp-CodeCell").last.scroll_into_view_if_needed()
+        last.wait_for()
+        page.screenshot(path=keep / "jupyterlab-last-cell.png")
+        assert page.locator(".jp-OutputArea-output .jp-RenderedText[data-mime-type*=stderr] .ansi-red-fg").count() == 0
+        for number, text in enumerate(("How to read it",)):
+            heading = page.get_by_text(text).first
+            heading.scroll_into_view_if_needed()
+            page.screenshot(path=keep / f"jupyterlab-{number}.png")
+        page.keyboard.press("Control+s")
+        page.wait_for_function("document.title.length > 0")
+    made = nbformat.read(tmp_path / "notebooks" / f"{NOTEBOOK}.ipynb", as_version=4)
+    outputs = [output for cell in made.cells for output in cell.get("outputs", ())]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert len([output for output in outputs if "image/png" in output.get("data", {})]) >= 3
+    [run] = open_store(tmp_path / "mlruns").search_runs()
+    assert run.metrics["service_blocking"] > 0
+
+
+def test_the_runs_are_listed_with_what_they_learned_from(
+    page: Page, keep: Path, address: str, runs: list[RunRecord]
+) -> None:
+    page.goto(f"{address}/#/experiments")
+    page.get_by_role("link", name=runs[0].experiment, exact=True).first.click()
+    page.get_by_text("Training runs").first.click()
+    for run in runs:
+        expect(page.get_by_role("link", name=run.run_name).first).to_be_visible()
+    expect(page.get_by_text("deeprmsa (").first).to_be_visible()
+    page.screenshot(path=keep / "runs.png")
+
+
+def test_charts_begin_with_blocking(page: Page, keep: Path, address: str, store: Path, runs: list[RunRecord]) -> None:
+    page.goto(f"{address}/#/experiments/{experiment_number(store, runs)}/runs?compareRunsMode=CHART")
+    expect(page.get_by_text("service_blocking", exact=True).first).to_be_visible()
+    page.screenshot(path=keep / "charts.png")
+
+
+def test_two_runs_are_compared_by_what_they_block(
+    page: Page, keep: Path, address: str, store: Path, runs: list[RunRecord]
+) -> None:
+    number = experiment_number(store, runs)
+    ids = json.dumps([run.run_id for run in runs])
+    page.goto(f'{address}/#/compare-runs?runs={ids}&experiments=["{number}"]')
+    expect(page.get_by_text("Comparing 2 Runs from 1 Experiment")).to_be_visible()
+    chosen = page.locator(".ant-select-selection-item, [class*=select-selection-item]")
+    expect(chosen.filter(has_text=re.compile("^service_blocking")).first).to_be_visible()
+    page.screenshot(path=keep / "compare.png")
+
+
+def test_a_run_describes_itself_and_shows_its_notebook(
+    page: Page, keep: Path, address: str, store: Path, runs: list[RunRecord]
+) -> None:
+    run = f"{address}/#/experiments/{experiment_number(store, runs)}/runs/{runs[0].run_id}"
+    page.goto(run)
+    expect(page.get_by_role("cell", name="ksp-ff", exact=True).first).to_be_visible()
+    page.get_by_text("95 % intervals").first.scroll_into_view_if_needed()
+    page.screenshot(path=keep / "run.png")
+    page.goto(f"{run}/artifacts/notebook/seed1.html")
+    shown = page.frame_locator("iframe").get_by_text("Train an agent and compare it with the heuristics").first
+    expect(shown).to_be_visible()
+    page.screenshot(path=keep / "notebook.png")
+
+
+def test_the_model_page_says_what_it_takes_and_what_it_blocks(
+    page: Page, keep: Path, address: str, store: Path, runs: list[RunRecord]
+) -> None:
+    [model] = open_store(store).registered_models()
+    page.goto(f"{address}/#/models/{model.name}/versions/1")
+    expect(page.get_by_text("service_blocking").first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Inputs \(1\)")).first).to_be_visible()
+    page.screenshot(path=keep / "model.png")
