@@ -10,6 +10,7 @@ from fusion_rl.cli.output import log_console
 from fusion_rl.config.execution import ExecutionConfig
 from fusion_rl.errors import TrackingError
 
+_PAGE = "/#/experiments?workflowType=machine_learning"  # MLflow's pages for chat agents would come up otherwise
 DEFAULT_FOLDER = str(ExecutionConfig.model_fields["tracking_dir"].default)
 
 
@@ -24,7 +25,7 @@ def ui(
 
         command = ui_command(tracking_dir, port)
         open_store(tracking_dir)  # what is wrong with the folder is said here, in one line
-    typer.echo(f"runs of {tracking_dir}: http://127.0.0.1:{port} (answers after some seconds; Ctrl-C ends it)")
+    typer.echo(f"runs of {tracking_dir}: http://127.0.0.1:{port}{_PAGE} (answers after some seconds; Ctrl-C ends it)")
     try:
         code = subprocess.run(command, check=False).returncode
     except KeyboardInterrupt:

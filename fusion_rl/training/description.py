@@ -11,6 +11,8 @@ from fusion_rl.training.compare import comparison_columns, verdict
 from fusion_rl.training.evaluate import Evaluation
 from fusion_rl.training.plots import describe
 
+_OF_SCENARIO = f"agent/{BLOCKING}/"  # MLflow orders its charts by the words before the last slash: these come first
+_GAP = "\u00a0\u00a0"  # MLflow's pages leave no room between the columns of a table
 YARDSTICK = "ksp-ff"  # the heuristic that published agents are measured against
 
 
@@ -18,10 +20,10 @@ def headline(evaluation: Evaluation) -> dict[str, float]:
     """The metrics that all runs have under the same names, so that they can be set side by side.
 
     Returns:
-        `service_blocking` and `service_blocking_ci95` of all scenarios together, and `service_blocking/SCENARIO`.
+        `service_blocking` and `service_blocking_ci95` of all scenarios together, and `agent/service_blocking/SCENARIO`.
     """
     estimate = evaluation.service_blocking
-    by_scenario = {f"{BLOCKING}/{name}": part.service_blocking.mean for name, part in evaluation.by_scenario.items()}
+    by_scenario = {_OF_SCENARIO + name: part.service_blocking.mean for name, part in evaluation.by_scenario.items()}
     return {BLOCKING: estimate.mean, f"{BLOCKING}_ci95": estimate.ci95, **by_scenario}
 
 
@@ -68,24 +70,28 @@ def traffic_datasets(config: ExperimentConfig, setting: Any) -> list[tuple[Datas
 
 
 def description(
-    heading: str,
+    heading: str | None,
     evaluation: Evaluation | None,
     baselines: dict[str, Evaluation],
     repeat: Sequence[str],
     model: str | None = None,
+    opening: str | None = None,
 ) -> str:
     """A run in Markdown: where the agent stands, the comparison, its conditions, and how to do it again.
 
     Args:
-        heading: what the run is.
+        heading: what this is, where the page does not say it; None: it does.
         evaluation: the agent's; None while it is learning.
         baselines: the other policies, on the same traffic.
         repeat: commands that lead to the same result.
         model: address of the agent in the store.
+        opening: the first sentence; None: how the agent stands against the yardstick.
     """
     first = evaluation or next(iter(baselines.values()))
-    lines = [f"### {heading}", ""]
-    if evaluation is None:
+    lines = [f"### {heading}", ""] if heading is not None else []
+    if opening is not None:
+        lines += [opening, ""]
+    elif evaluation is None:
         lines += ["The agent is learning; these are the heuristics that it will be compared with.", ""]
     elif YARDSTICK in baselines:
         lines += [standing_of(evaluation, baselines[YARDSTICK]), ""]
@@ -121,11 +127,11 @@ def _table(evaluation: Evaluation | None, baselines: dict[str, Evaluation]) -> l
     columns = comparison_columns(reference, rivals)
     head = ["policy", "service blocking", "bit-rate blocking", "difference to the agent"]
     head = head if evaluation is not None else head[:-1]
-    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+    lines = [f"| {f'{_GAP} | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
     keys = ("policy", BLOCKING, "ci95", "bit_rate_blocking", "difference_to_agent", "difference_ci95")
     for name, mean, half, bit_rate, apart, apart_half in zip(*(columns[key] for key in keys), strict=True):
         is_agent = evaluation is not None and name == evaluation.policy
         cells = [f"**{name}**" if is_agent else name, f"{mean:.5f} ± {half:.5f}", f"{bit_rate:.5f}"]
         cells += ["" if is_agent else f"{apart:+.5f} ± {apart_half:.5f}"] * (evaluation is not None)
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {f'{_GAP} | '.join(cells)} |")
     return lines

@@ -154,8 +154,8 @@ def promote(
         run.log_metrics(headline(ours) | {"promotion/difference": difference, "promotion/difference_ci95": half})
         run.log_table(comparison_columns(ours, {theirs.policy: theirs}), "comparison.json")
         command = f"fusion-rl models promote {name}/{challenger.version} --alias {alias} --seed {seed}"
-        told = description(title, ours, {theirs.policy: theirs}, [f"{command} --requests {requests} --lanes {lanes}"])
-        run.describe(f"{found.told}\n\n{told}")
+        again = [f"{command} --requests {requests} --lanes {lanes}"]
+        run.describe(description(None, ours, {theirs.policy: theirs}, again, opening=found.told))
         run.set_tags({"promoted": str(found.promoted).lower()})
         if found.promoted and store.registered_model(name).aliases.get(alias) != model.aliases.get(alias):
             raise TrackingError(f"alias {alias!r} of {name} was moved meanwhile: promote again, against the new one")

@@ -200,8 +200,7 @@ def _carry_out(
                 run.log_dataset(dataset, use)
             learning.judge_untrained()  # before all other metrics: MLflow offers the oldest one to compare runs by
             baselines = compare_baselines(config, domain, setting, run, console)
-            heading = f"{run.run_name} on {setting.topology.name}"
-            run.describe(description(heading, None, baselines, repeat_training()))
+            run.describe(description(None, None, baselines, repeat_training()))
             learning.carry_out(console)
             evaluation = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes)
             run.flush(patience_s=STORE_PATIENCE_S)  # what follows needs the store
@@ -332,7 +331,7 @@ def _conclude(
         description=description(heading, evaluation, baselines, repeat_training()),
     )
     again = [*repeat_training(), f"fusion-rl evaluate --experiment {RESOLVED_FILE} --policy {model}"]
-    run.describe(description(heading, evaluation, baselines, again, model))
+    run.describe(description(None, evaluation, baselines, again, model))
     run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
     run.log_table(scenario_columns(evaluation, baselines, requests), "scenarios.json")
     on_the_way = curve_baselines(config, setting, baselines, curve)

@@ -81,6 +81,10 @@ def test_the_run_records_config_metrics_provenance_model_and_plots(result: RunRe
     assert run.status is RunStatus.FINISHED
     assert run.parameters["network.slots"] == "40"
     assert run.metrics["evaluation/service_blocking"] == result.evaluation.service_blocking.mean
+    assert run.metrics["service_blocking"] == run.metrics["evaluation/service_blocking"]
+    assert run.metrics["agent/service_blocking/deeprmsa"] == run.metrics["service_blocking"]
+    assert next(iter(run.metrics)) == "service_blocking", "what MLflow offers to compare runs by"
+    assert [point.step for point in store.metric_history(result.run_id, "service_blocking")][:3] == [0, 256, 512]
     assert run.metrics["baseline/ksp-ff/service_blocking"] == result.baselines["ksp-ff"].service_blocking.mean
     assert run.metrics["parity/disagreements"] == 0
     assert {"topology_sha256", "traffic_sha256", "seed.training", "library.torch"} <= set(run.tags)
