@@ -13,6 +13,7 @@ from optuna.study import Study
 from fusion_rl.config import yaml_text
 from fusion_rl.config.load import flatten
 from fusion_rl.errors import FusionRLError, StudyError
+from fusion_rl.tracking.address import resolve
 from fusion_rl.tracking.base import RunStatus
 from fusion_rl.tuning import storage as storages
 from fusion_rl.tuning.definition import StudyDefinition
@@ -52,6 +53,7 @@ def open_study(definition: StudyDefinition, storage: str | None, tracking_dir: s
     database = storages.open_storage(url)
     if definition.start_from is not None:
         _check_start(space)
+    _check_same(definition, database, resolve(folder).uri)
     store = open_store(folder)
     with claiming(url):
         study = _begin(definition, space, database, store, folder)
@@ -64,12 +66,6 @@ def _begin(definition: StudyDefinition, space: Space, database: RDBStorage, stor
     """The study in its storage: the one that is there, if it is the same, or a new one."""
     if definition.name in optuna.get_all_study_names(database):
         study = storages.find_study(database, definition.name)
-        _check_same(definition, storages.definition_of(study))
-        if study.user_attrs[storages.STORE] != store.uri:
-            raise StudyError(
-                f"study {definition.name} keeps its runs in {study.user_attrs[storages.STORE]}, not in {store.uri}: "
-                "give the same --tracking-dir"
-            )
     else:
         study = optuna.create_study(
             study_name=definition.name, storage=database, directions=["minimize"] * len(definition.objectives)
@@ -101,14 +97,22 @@ def _start_run(definition: StudyDefinition, space: Space, store: "Store") -> "Ru
     return run
 
 
-def _check_same(now: StudyDefinition, before: StudyDefinition) -> None:
-    ours, theirs = now.fixed(), before.fixed()
-    changed = [key for key in ours if ours[key] != theirs[key]]
+def _check_same(now: StudyDefinition, database: RDBStorage, store: str) -> None:
+    """Fail where a study of this name is there, and is another one or keeps its runs elsewhere."""
+    if now.name not in optuna.get_all_study_names(database):
+        return
+    study = storages.find_study(database, now.name)
+    ours, theirs = now.fixed(), storages.definition_of(study).fixed()
+    changed = ", ".join(f"{key} was {theirs[key]}, is {ours[key]}" for key in ours if ours[key] != theirs[key])
     if changed:
-        what = ", ".join(f"{key} was {theirs[key]}, is {ours[key]}" for key in changed)
         raise StudyError(
-            f"study {now.name} was begun with other settings: {what}; trials of both cannot be compared: give it "
+            f"study {now.name} was begun with other settings: {changed}; trials of both cannot be compared: give it "
             "another name (that of its folder), or take the change back"
+        )
+    if study.user_attrs[storages.STORE] != store:
+        raise StudyError(
+            f"study {now.name} keeps its runs in {study.user_attrs[storages.STORE]}, not in {store}: give the same "
+            "--tracking-dir"
         )
 
 

@@ -159,7 +159,7 @@ def make_definition(values: Mapping[str, Any], origin: str = "study") -> StudyDe
 def _explained(error: ValidationError, origin: str) -> ConfigError:
     first = error.errors(include_url=False)[0]
     steps = [str(step) for step in first["loc"]]
-    setting = " ".join(steps[:1]) if len(steps) < 2 else f"{steps[0]}: " + ".".join(steps[1:])
+    setting = f"search: {'.'.join(steps[1:])}" if steps[:1] == ["search"] and steps[1:] else ".".join(steps)
     where = ": ".join(part for part in (origin, setting) if part)
     if first["type"] == "missing":
         return ConfigError(f"{where} is missing")
@@ -168,5 +168,5 @@ def _explained(error: ValidationError, origin: str) -> ConfigError:
         return ConfigError(f"{where}: unknown '{first['input']}': {nearest_hint(str(first['input']), known)}")
     message = first["msg"].removeprefix("Value error, ")
     if message.startswith("Input "):
-        message = f"{str(first['input'])[:60]!r} {message.removeprefix('Input ')}"
+        message = f"{str(first['input'])[:60]} {message.removeprefix('Input ')}"
     return ConfigError(f"{where}: {message}")
