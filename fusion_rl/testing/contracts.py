@@ -17,7 +17,7 @@ from fusion_rl.config.reward import RewardConfig
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
-from fusion_rl.domains.optical.observations import OBSERVATIONS
+from fusion_rl.domains.optical.observations import observation_of
 from fusion_rl.domains.optical.pipelines.batch import Outcome
 from fusion_rl.domains.optical.pipelines.orchestrator import ACCEPTED, BLOCKED_NO_SPECTRUM, Decisions
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE
@@ -119,9 +119,11 @@ class HeuristicContract:
 class ObservationContract:
     """An observation lies in its space, says something in every entry, and belongs to one lane alone."""
 
+    action = "path"  # the codec that it is shown with
+
     def test_it_lies_inside_its_space_on_narrow_and_wide_bands(self, name: str) -> None:
         for slots in (tiny.NETWORK.slots, 12, WIDE_SLOTS):
-            simulator = tiny_simulator(3, name, slots=slots)
+            simulator = tiny_simulator(3, name, self.action, slots=slots)
             chooser = np.random.default_rng(1)
             for _ in range(100):
                 shown = simulator.observations()
@@ -131,7 +133,7 @@ class ObservationContract:
                 simulator.step(random_actions(simulator, chooser))
 
     def test_no_entry_is_constant(self, name: str) -> None:
-        simulator = tiny_simulator(8, name)
+        simulator = tiny_simulator(8, name, self.action)
         chooser = np.random.default_rng(1)
         rows = []
         for _ in range(REQUESTS):
@@ -141,7 +143,7 @@ class ObservationContract:
         assert constant.size == 0, f"entries {constant.tolist()} never change"
 
     def test_a_lane_shows_the_same_alone_and_among_others(self, name: str) -> None:
-        alone, among = tiny_simulator(1, name), tiny_simulator(4, name)
+        alone, among = tiny_simulator(1, name, self.action), tiny_simulator(4, name, self.action)
         chooser = np.random.default_rng(1)
         for _ in range(100):
             assert (rows_of(alone.observations())[0] == rows_of(among.observations())[0]).all()
@@ -150,7 +152,7 @@ class ObservationContract:
             among.step(actions)
 
     def test_it_changes_nothing_by_looking(self, name: str) -> None:
-        simulator = tiny_simulator(1, name)
+        simulator = tiny_simulator(1, name, self.action)
         chooser = np.random.default_rng(1)
         for _ in range(50):
             simulator.step(random_actions(simulator, chooser))
@@ -158,7 +160,9 @@ class ObservationContract:
             before = [array.copy() for array in lane if array is not None]
             row = np.empty(rows_of(simulator.observations()).shape[1], np.float32)
             world, request = simulator.setting.world, request_at(simulator.request(0), 0)
-            OBSERVATIONS[name].write(world, lane, request, row)
+            observation = observation_of(name, self.action)
+            memory = observation.prepare(world)
+            observation.write(world, lane, request, *([] if memory is None else [memory]), row)
             assert (row == rows_of(simulator.observations())[0]).all(), "every entry is written, the same each time"
             for field, old, new in zip(lane._fields, before, lane, strict=False):
                 assert field == "free" or (old == new).all(), f"it wrote the lane's {field}"

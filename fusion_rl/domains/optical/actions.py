@@ -6,22 +6,25 @@
 | path-block:J | k J + j | candidate path k, start of its j-th lowest free block that is long enough |
 | path-start:W | k ceil(S / W) + w | candidate path k, lowest start in window w of W slots; W = 1: slot w on |
 | path-modulation | k M + m | candidate path k with its m-th format, lowest start |
+| candidates:M | i | i-th of the starts at both edges of each block that is long enough, path by path (M at most) |
+| candidates-all:M | i | i-th of all starts, path by path (M at most) |
 
-The first three leave the format to the network: by reach, or, where formats are chosen by SNR, the most efficient
-that has room. path-modulation names it, the most efficient first, in networks whose format_choice is by-action or
-by-snr. Where grooming is by-action as well, each format is there twice: riding on running lightpaths first, and not,
-which lights a lightpath for the whole request. A request that can ride whole is never blocked: it rides where there
-is no room for that, and whenever the decision is not path-modulation's.
+All but path-modulation leave the format to the network: by reach, or, where formats are chosen by SNR, the most
+efficient that has room. path-modulation names it, the most efficient first, in networks whose format_choice is
+by-action or by-snr. Where grooming is by-action as well, each format is there twice: riding on running lightpaths
+first, and not, which lights a lightpath for the whole request. A request that can ride whole is never blocked: it
+rides where there is no room for that, and whenever the decision is not path-modulation's.
 
 path-block is DeepRMSA's (X. Chen et al., Journal of Lightwave Technology 37(16), 2019).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fusion_rl.arrays import Bools
 from fusion_rl.catalog import Catalog
+from fusion_rl.domains.optical.candidates import candidate, count_candidates
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.pipelines.demand import as_decided, can_serve, on_route, slots_needed
@@ -43,6 +46,7 @@ class ActionCodec:
         mask: kernel (world, lane, request, parameter, row) that marks the actions which can be served.
         default: the parameter where a name gives none; None: the codec has no parameter.
         parameter: what is written behind the name's colon.
+        every_start: whether all starts are numbered, one by one; None: it does not number candidates.
     """
 
     count: Callable[[World, int], int]
@@ -50,6 +54,7 @@ class ActionCodec:
     mask: Callable[..., Any]
     default: int | None = None
     parameter: int = 0
+    every_start: bool | None = None
 
 
 @kernel
@@ -154,6 +159,34 @@ def mask_path_modulation(world: World, lane: Lane, request: Request, parameter: 
         row[path - first] = can_serve(world, lane, request, path, slots_needed(world, lane, request, path))
 
 
+@kernel
+def decode_candidates(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
+    """Action i: the i-th candidate at the edge of a block."""
+    return candidate(world, lane, request, action, False)
+
+
+@kernel
+def mask_candidates(world: World, lane: Lane, request: Request, parameter: int, row: Bools) -> None:
+    """As many as there are."""
+    count = count_candidates(world, lane, request, row.size, False)
+    row[:count] = True
+    row[count:] = False
+
+
+@kernel
+def decode_all_candidates(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
+    """Action i: the i-th start that there is."""
+    return candidate(world, lane, request, action, True)
+
+
+@kernel
+def mask_all_candidates(world: World, lane: Lane, request: Request, parameter: int, row: Bools) -> None:
+    """As many as there are."""
+    count = count_candidates(world, lane, request, row.size, True)
+    row[:count] = True
+    row[count:] = False
+
+
 CODECS: Catalog[ActionCodec] = Catalog("action codec")
 CODECS.register("path", ActionCodec(lambda world, _: world.max_paths, decode_path, mask_path))
 CODECS.register(
@@ -169,6 +202,14 @@ CODECS.register(
 CODECS.register(
     "path-modulation",
     ActionCodec(lambda world, _: world.max_paths * world.formats, decode_path_modulation, mask_path_modulation),
+)
+CODECS.register(
+    "candidates",
+    ActionCodec(lambda _, most: most, decode_candidates, mask_candidates, default=64, every_start=False),
+)
+CODECS.register(
+    "candidates-all",
+    ActionCodec(lambda _, most: most, decode_all_candidates, mask_all_candidates, default=512, every_start=True),
 )
 
 
@@ -191,4 +232,4 @@ def codec_of(name: str) -> ActionCodec:
 
 
 def _with(codec: ActionCodec, parameter: int) -> ActionCodec:
-    return ActionCodec(codec.count, codec.decode, codec.mask, codec.default, parameter)
+    return replace(codec, parameter=parameter)

@@ -15,7 +15,7 @@ from fusion_rl.domains.optical.actions import codec_of
 from fusion_rl.domains.optical.heuristics.ksp_ff import ksp_ff
 from fusion_rl.domains.optical.jit import direct, handing
 from fusion_rl.domains.optical.metrics import Gauge
-from fusion_rl.domains.optical.observations import OBSERVATIONS
+from fusion_rl.domains.optical.observations import observation_of
 from fusion_rl.domains.optical.pipelines import batch
 from fusion_rl.domains.optical.pipelines.batch import Outcome, View, Window
 from fusion_rl.domains.optical.pipelines.orchestrator import after_grooming, room_for
@@ -64,9 +64,11 @@ class OpticalSimulator:
     ) -> None:
         self.setting = setting
         self.num_lanes = num_lanes
-        self._observation = OBSERVATIONS[observation]
+        self._observation = observation_of(observation, action)
         self._codec = codec_of(action)
         world = setting.world
+        self._memory = self._observation.prepare(world)
+        self._show = batch.show if self._memory is None else batch.show_with_memory
         self._reward = REWARDS[reward.name](reward, world)
         self._models = setting.models if scenario is None else (setting.models[scenario],)
         self._warmup = [_given(warmup_requests, m.scenario.warmup_requests) for m in self._models]
@@ -129,7 +131,9 @@ class OpticalSimulator:
             self._codec.decode,
             self._codec.mask,
             self._codec.parameter,
+            self._show,
             self._observation.write,
+            self._memory,
             self._outcome,
             self._view,
             0,
@@ -290,7 +294,9 @@ class OpticalSimulator:
             self._window,
             self._codec.mask,
             self._codec.parameter,
+            self._show,
             self._observation.write,
+            self._memory,
             self._view,
             lanes,
         )

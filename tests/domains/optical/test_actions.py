@@ -16,6 +16,7 @@ from fusion_rl.testing import tiny
 from tests.domains.optical.worlds import few_examples, small_settings
 
 NAMES = ["path", "path-block:1", "path-block:3", "path-start", "path-start:7", "path-modulation"]
+NAMES += ["candidates", "candidates:3", "candidates-all", "candidates-all:5"]
 
 
 def simulator(setting: Setting, action: str, seed: int = 1) -> OpticalSimulator:
@@ -47,7 +48,10 @@ def meant(stepped: OpticalSimulator, action: str) -> list[tuple[int, int]]:
             free = ~used[links].any(axis=0)
             starts = [s for s in range(world.slots - width + 1) if free[s : s + width].all()] if width else []
         blocks = [s for s in starts if s - 1 not in starts]
+        edges = [s for s in starts if s - 1 not in starts or s + 1 not in starts]
         wanted = {
+            "candidates": edges,
+            "candidates-all": starts,
             "path": blocks[:1] or [-1],
             "path-modulation": blocks[:1] or [-1],  # one format, that which reaches
             "path-block": [*blocks, *[-1] * 9][: int(parameter or 1)],
@@ -57,6 +61,9 @@ def meant(stepped: OpticalSimulator, action: str) -> list[tuple[int, int]]:
             ],
         }[head]
         found += [(path, start) for start in wanted]
+    if head.startswith("candidates"):
+        most = int(stepped.action_space.n)
+        found = [*found, *[(-1, -1)] * most][:most]
     return found
 
 

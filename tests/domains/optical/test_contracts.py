@@ -21,9 +21,17 @@ class TestHeuristics(HeuristicContract):
     pass
 
 
-@pytest.mark.parametrize("name", OBSERVATIONS.names())
+@pytest.mark.parametrize("name", [name for name in OBSERVATIONS if not name.startswith("candidates")])
 class TestObservations(ObservationContract):
     pass
+
+
+@pytest.mark.parametrize("name", [name for name in OBSERVATIONS if name.startswith("candidates")])
+@pytest.mark.parametrize("action", ["candidates:4", "candidates-all:5"])
+class TestObservationsOfCandidates(ObservationContract):
+    @pytest.fixture(autouse=True)
+    def _with_its_codec(self, action: str) -> None:
+        self.action = action
 
 
 @pytest.mark.parametrize("name", REWARDS.names())

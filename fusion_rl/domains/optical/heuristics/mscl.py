@@ -170,22 +170,45 @@ def add_rows(capacities: Capacities, count: int) -> None:
 
 
 @kernel
+def sum_near(world: World, lane: Lane, capacities: Capacities, path: int, before: int) -> None:
+    """Leave the sum of the rows of the routes that share a link with a path in capacities.sums; see `find_near`."""
+    add_rows(capacities, find_near(world, lane, capacities, path, before))
+
+
+@kernel
+def loss_at(world: World, capacities: Capacities, width: int, start: int, here: int, loss: int) -> int:
+    """The loss of a block over the routes in capacities.sums, walked to from the loss of one at or below it.
+
+    Args:
+        width: of the block.
+        start: where it starts.
+        here: the start whose loss is known; 0 with start 0: none is.
+        loss: that loss.
+    """
+    starting, ending = capacities.sums[: world.slots], capacities.sums[world.slots :]
+    if start == 0:
+        loss = 0
+        for slot in range(width):
+            loss += int(starting[slot])
+        return loss
+    entering, leaving = starting[here + width : start + width], ending[here:start]
+    for i in range(start - here):
+        loss += int(entering[i]) - int(leaving[i])
+    return loss
+
+
+@kernel
 def best_start(world: World, lane: Lane, capacities: Capacities, path: int, width: int, before: int) -> tuple[int, int]:
     """The start of least loss on a path and that loss; (NOWHERE, 0) if there is no room."""
     find_starts(world, lane, path, width)
     start = bitmap.next_set(lane.free, 0)
     if start >= world.slots:
         return NOWHERE, 0
-    add_rows(capacities, find_near(world, lane, capacities, path, before))
-    starting, ending = capacities.sums[: world.slots], capacities.sums[world.slots :]
-    loss = 0
-    for slot in range(width):
-        loss += int(starting[slot])
+    sum_near(world, lane, capacities, path, before)
     best, least, here = NOWHERE, 0, 0
+    loss = loss_at(world, capacities, width, 0, 0, 0)
     while start < world.slots:
-        entering, leaving = starting[here + width : start + width], ending[here:start]
-        for i in range(start - here):
-            loss += int(entering[i]) - int(leaving[i])
+        loss = loss_at(world, capacities, width, start, here, loss)
         if best == NOWHERE or loss < least:
             best, least = start, loss
         here = start

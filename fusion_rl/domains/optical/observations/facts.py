@@ -82,10 +82,17 @@ _UNIFIED = {
     "network_utilisation": Fact("utilisation of the network"),
     "fragmentation": Fact("fragmentation of the network"),
 }
+_CANDIDATES = {part: _UNIFIED[part] for part in ("bandwidth", "network_utilisation", "fragmentation")}
 _FACTS: dict[str, dict[str, Fact]] = {
     **dict.fromkeys(legacy.PARTS, _LEGACY),
     "unified": _UNIFIED,
     "graph": _UNIFIED,
+    "candidates": {"candidates": Fact("candidates of the request"), **_CANDIDATES},
+    "candidates-known-holding": {
+        "candidates": Fact("candidates of the request"),
+        **_CANDIDATES,
+        "holding_time": _LEGACY["holding_time"],
+    },
     "deeprmsa": {
         "source": SOURCE,
         "destination": DESTINATION,

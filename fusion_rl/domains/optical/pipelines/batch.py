@@ -12,7 +12,7 @@ from fusion_rl.domains.optical.pipelines.lightpaths import (
     REPORT_SLOT_HOPS,
 )
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE
-from fusion_rl.domains.optical.requests import Requests, request_at, rides_whole
+from fusion_rl.domains.optical.requests import Request, Requests, request_at, rides_whole
 from fusion_rl.domains.optical.rules import MBPS
 from fusion_rl.domains.optical.state import Lane, Lightpaths, State, lane_of
 from fusion_rl.domains.optical.world import World
@@ -68,8 +68,29 @@ def requests_of(window: Window, b: int) -> Requests:
 
 
 @kernel(inner=True)
+def show(world: World, lane: Lane, request: Request, write: Any, memory: Any, row: Floats32) -> None:
+    """Fill a row of an observation that looks at the network alone."""
+    write(world, lane, request, row)
+
+
+@kernel(inner=True)
+def show_with_memory(world: World, lane: Lane, request: Request, write: Any, memory: Any, row: Floats32) -> None:
+    """Fill a row of an observation that has tables of its own, or room to work in."""
+    write(world, lane, request, memory, row)
+
+
+@kernel(inner=True)
 def look_at_lane(
-    world: World, lane: Lane, window: Window, mask: Any, parameter: int, write: Any, view: View, b: int
+    world: World,
+    lane: Lane,
+    window: Window,
+    mask: Any,
+    parameter: int,
+    show: Any,
+    write: Any,
+    memory: Any,
+    view: View,
+    b: int,
 ) -> None:
     """Move lane b on to the arrival of its next request; fill its rows of the view.
 
@@ -87,16 +108,25 @@ def look_at_lane(
     view.servable[b] = row.any()
     if not view.servable[b]:
         row[0] = True
-    write(world, lane, request, view.observation[b])
+    show(world, lane, request, write, memory, view.observation[b])
 
 
 @kernel
 def look(
-    world: World, state: State, window: Window, mask: Any, parameter: int, write: Any, view: View, lanes: Ints64
+    world: World,
+    state: State,
+    window: Window,
+    mask: Any,
+    parameter: int,
+    show: Any,
+    write: Any,
+    memory: Any,
+    view: View,
+    lanes: Ints64,
 ) -> None:
     """Fill the rows of some lanes."""
     for i in range(lanes.size):
-        look_at_lane(world, lane_of(state, lanes[i]), window, mask, parameter, write, view, lanes[i])
+        look_at_lane(world, lane_of(state, lanes[i]), window, mask, parameter, show, write, memory, view, lanes[i])
 
 
 @kernel(inner=True)
@@ -123,7 +153,9 @@ def step(
     decode: Any,
     mask: Any,
     parameter: int,
+    show: Any,
     write: Any,
+    memory: Any,
     outcome: Outcome,
     view: View,
     first: int,
@@ -156,5 +188,5 @@ def step(
         tell_lightpaths(lane.lightpaths, outcome, b)
         most = max(most, lane.live[0])
         window.cursor[b] += 1
-        look_at_lane(world, lane, window, mask, parameter, write, view, b)
+        look_at_lane(world, lane, window, mask, parameter, show, write, memory, view, b)
     return most

@@ -29,6 +29,12 @@ def find_free(world: World, lane: Lane, path: int) -> None:
 def find_starts(world: World, lane: Lane, path: int, width: int) -> None:
     """Leave the starts from which a block of `width` slots can be used on a path in lane.free, [W]."""
     find_free(world, lane, path)
+    keep_usable_starts(world, lane, path, width)
+
+
+@kernel
+def keep_usable_starts(world: World, lane: Lane, path: int, width: int) -> None:
+    """Of the slots that are free on a path, in lane.free, keep the starts from which a block can be used."""
     bitmap.keep_run_starts(lane.free, width)
     if world.transmission is not None:
         start = bitmap.next_set(lane.free, 0)
