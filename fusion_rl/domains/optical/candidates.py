@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fusion_rl.arrays import Floats32
-from fusion_rl.domains.optical.heuristics.mscl import Capacities, loss_at, sum_near
+from fusion_rl.domains.optical.heuristics.mscl import Capacities, best_routes, loss_at, sum_near
 from fusion_rl.domains.optical.heuristics.mscl import prepare as prepare_capacities
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
@@ -25,89 +25,102 @@ from fusion_rl.domains.optical.world import World
 
 # name -> meaning, in the order of a candidate's row; every one is 0 or more
 FEATURES: dict[str, str] = {
+    # of the path
     "spectrum_used": "hops x width / 20",
     "hops": "hops / 5",
     "width": "slots that it takes, guard included, / 8; above 0 in every candidate, 0 in rows without one",
-    "start": "first slot / slots",
     "mean_utilisation": "mean over the path's links of the share of slots in use",
     "max_utilisation": "largest of them",
     "squared_utilisation": "sum of their squares / 3",
+    "path_free": "share of slots that are free on the whole path",
+    "rank": "path's rank among the candidate paths / 10",
+    "network_utilisation": "share of slots in use, mean over all links",
+    # of the start
+    "start": "first slot / slots",
+    "start_hops": "first slot / slots x hops / 5",
     "cuts": "share of the path's links on which the block has free slots on both sides",
     "link_fits": "share of the path's links on which the block fills a free run exactly",
+    "path_fit": "1 if it fills a run that is free on the whole path exactly",
+    "small_gaps": "share of the path's links on which it leaves a gap of 1 or 2 slots beside it",
+    "gaps": "gaps beside it on the path's links, each of 10 slots at most, / (10 hops)",
     "link_loss": "loss on the path's links, summed, / 10",
     "loaded_link_loss": "the same, each weighted by the link's utilisation, / 5",
     "max_link_loss": "largest loss on a link / 3",
     "path_loss": "loss on the run that is free on the whole path / 10",
-    "small_gaps": "share of the path's links on which it leaves a gap of 1 or 2 slots beside it",
-    "gaps": "gaps beside it on the path's links, each of 10 slots at most, / (10 hops)",
-    "path_free": "share of slots that are free on the whole path",
-    "rank": "path's rank among the candidate paths / 10",
-    "network_utilisation": "share of slots in use, mean over all links",
-    "path_fit": "1 if it fills a run that is free on the whole path exactly",
-    "start_hops": "first slot / slots x hops / 5",
+    # not cheap, or the same for all candidates of a request
     "bandwidth": "bandwidth asked for / largest",
     "route_loss": "loss over the routes that share a link with the path, in a unit made for the network",
 }
 COUNT = len(FEATURES)
-CHEAP = 20  # the first so many need no other routes and tell candidates of one request apart
 (
     SPECTRUM_USED,
     HOPS,
     WIDTH,
-    START,
     MEAN_UTILISATION,
     MAX_UTILISATION,
     SQUARED_UTILISATION,
+    PATH_FREE,
+    RANK,
+    NETWORK_UTILISATION,
+    START,
+    START_HOPS,
     CUTS,
     LINK_FITS,
+    PATH_FIT,
+    SMALL_GAPS,
+    GAPS,
     LINK_LOSS,
     LOADED_LINK_LOSS,
     MAX_LINK_LOSS,
     PATH_LOSS,
-    SMALL_GAPS,
-    GAPS,
-    PATH_FREE,
-    RANK,
-    NETWORK_UTILISATION,
-    PATH_FIT,
-    START_HOPS,
     BANDWIDTH,
     ROUTE_LOSS,
 ) = range(COUNT)
+OF_PATH = START  # the first so many are the same for all starts on a path
+CHEAP = BANDWIDTH  # the first so many need no other routes
 _LONG_GAP = 10
 _SMALL_GAP = 2
 
 
-class Memory(NamedTuple):
-    """Tables for the features of a world, and room to work in; lanes that take turns can share it."""
+class Tables(NamedTuple):
+    """What the cheap features need, with room to work in."""
 
-    capacities: Capacities
     run_value: Floats32  # [S + 1] V of a run on a link, by its length
     link_use: Floats32  # [L] room for the share of slots in use
+
+
+class Memory(NamedTuple):
+    """What all features need, with room to work in; lanes that take turns can share it."""
+
+    tables: Tables
+    capacities: Capacities
     route_loss_unit: float
     every_start: bool  # whether all starts are candidates
     known_holding: bool  # whether the request's holding time is told
 
 
+def prepare_tables(world: World) -> Tables:
+    """The tables of a world."""
+    widths = np.unique(world.path_width[best_routes(world)])
+    widths = widths[(widths > 0) & (widths <= world.slots)]
+    ways = np.maximum(np.arange(world.slots + 1)[:, None] - widths + 1, 0)
+    return Tables(
+        run_value=ways.sum(axis=1).astype(np.float32) / np.float32(max(widths.size, 1)),
+        link_use=np.zeros(world.link_length_km.size, np.float32),
+    )
+
+
 def prepare(world: World, every_start: bool = False, known_holding: bool = False) -> Memory:
-    """The tables of a world.
+    """What all features of a world need.
 
     A unit of `route_loss` is what 10 slots at the edge of a long run cost all routes over a link, mean over links.
     """
     capacities = prepare_capacities(world)
-    widths = np.unique(world.path_width[capacities.route_path])
-    widths = widths[(widths > 0) & (widths <= world.slots)]
-    ways = np.maximum(np.arange(world.slots + 1)[:, None] - widths + 1, 0)
-    over_link = np.add.reduceat(
-        np.append(capacities.fitting[capacities.route_kind[capacities.link_routes], -1].astype(np.int64), 0),
-        capacities.link_first[:-1],
-    )
-    over_link[np.diff(capacities.link_first) == 0] = 0
+    widths_on_links = capacities.fitting[capacities.route_kind[capacities.link_routes], -1].astype(np.int64).sum()
     return Memory(
+        tables=prepare_tables(world),
         capacities=capacities,
-        run_value=ways.sum(axis=1).astype(np.float32) / np.float32(max(widths.size, 1)),
-        link_use=np.zeros(world.link_length_km.size, np.float32),
-        route_loss_unit=max(10.0 * float(over_link.mean()), 1.0),
+        route_loss_unit=max(10.0 * float(widths_on_links) / world.link_length_km.size, 1.0),
         every_start=every_start,
         known_holding=known_holding,
     )
@@ -170,25 +183,25 @@ def step_to_next(first: int, last: int, every_start: bool) -> int:
 
 
 @kernel
-def look_at_network(world: World, lane: Lane, memory: Memory) -> float:
-    """Leave the share of slots in use of every link in memory.link_use; returns their mean."""
+def look_at_network(world: World, lane: Lane, tables: Tables) -> float:
+    """Leave the share of slots in use of every link in tables.link_use; returns their mean."""
     total = 0
-    for link in range(memory.link_use.size):
+    for link in range(tables.link_use.size):
         used = link_slots(world, lane, link)
-        memory.link_use[link] = used / np.float32(world.slots)
+        tables.link_use[link] = used / np.float32(world.slots)
         total += used
-    return total / (world.slots * memory.link_use.size)
+    return total / (world.slots * tables.link_use.size)
 
 
 @kernel
 def describe_path(
-    world: World, memory: Memory, request: Request, path: int, rank: int, width: int, row: Floats32
+    world: World, tables: Tables, request: Request, path: int, rank: int, width: int, row: Floats32
 ) -> None:
     """Fill in what the candidates on a path have in common, but for `path_free` and `network_utilisation`."""
     hops = world.path_hops[path]
     total, largest, squares = np.float32(0.0), np.float32(0.0), np.float32(0.0)
     for hop in range(world.link_first[path], world.link_first[path + 1]):
-        use = memory.link_use[world.path_links[hop]]
+        use = tables.link_use[world.path_links[hop]]
         total += use
         largest = max(largest, use)
         squares += use * use
@@ -203,9 +216,9 @@ def describe_path(
 
 
 @kernel
-def describe_start(world: World, lane: Lane, memory: Memory, path: int, start: int, width: int, row: Floats32) -> None:
+def describe_start(world: World, lane: Lane, tables: Tables, path: int, start: int, width: int, row: Floats32) -> None:
     """Fill in what a start on a path adds, but for `route_loss`."""
-    value, end, hops = memory.run_value, start + width, world.path_hops[path]
+    value, end, hops = tables.run_value, start + width, world.path_hops[path]
     cuts, fits, small_gaps, gaps = 0, 0, 0, 0
     total, loaded, largest = np.float32(0.0), np.float32(0.0), np.float32(0.0)
     shortest_below, shortest_above = world.slots, world.slots
@@ -220,7 +233,7 @@ def describe_start(world: World, lane: Lane, memory: Memory, path: int, start: i
         gaps += min(below, _LONG_GAP) + min(above, _LONG_GAP)
         loss = value[below + width + above] - value[below] - value[above]
         total += loss
-        loaded += loss * memory.link_use[link]
+        loaded += loss * tables.link_use[link]
         largest = max(largest, loss)
     # A run that is free on the whole path is what the links' runs have in common.
     on_path = value[shortest_below + width + shortest_above] - value[shortest_below] - value[shortest_above]
@@ -245,7 +258,7 @@ def describe(world: World, lane: Lane, request: Request, memory: Memory, row: Fl
         The share of slots in use, mean over all links.
     """
     row[:] = 0.0
-    utilisation = look_at_network(world, lane, memory)
+    utilisation = look_at_network(world, lane, memory.tables)
     before = memory.capacities.paths_scored[0]
     column = 0
     for rank in range(routes_of(world, request.pair)):
@@ -261,7 +274,7 @@ def describe(world: World, lane: Lane, request: Request, memory: Memory, row: Fl
         if start >= world.slots:
             continue
         common = column
-        describe_path(world, memory, request, path, rank, width, row[common : common + COUNT])
+        describe_path(world, memory.tables, request, path, rank, width, row[common : common + COUNT])
         row[common + PATH_FREE] = free / np.float32(world.slots)
         row[common + NETWORK_UTILISATION] = utilisation
         sum_near(world, lane, memory.capacities, path, before)
@@ -272,7 +285,7 @@ def describe(world: World, lane: Lane, request: Request, memory: Memory, row: Fl
             while start <= last and column < row.size:
                 for i in range(COUNT):
                     row[column + i] = row[common + i]
-                describe_start(world, lane, memory, path, start, width, row[column : column + COUNT])
+                describe_start(world, lane, memory.tables, path, start, width, row[column : column + COUNT])
                 loss = loss_at(world, memory.capacities, width, start, here, loss)
                 here = start
                 row[column + ROUTE_LOSS] = loss / memory.route_loss_unit

@@ -39,6 +39,8 @@ class Capacities(NamedTuple):
     """
 
     route_path: Ints  # [R] the candidate path that is the route of each pair
+    route_first: Ints  # [R + 1] the links of route r are route_links[route_first[r]] .. [route_first[r + 1] - 1]
+    route_links: Ints
     link_first: Ints  # [L + 1] the routes over link l are link_routes[link_first[l]] .. [link_first[l + 1] - 1]
     link_routes: Ints
     route_kind: Ints  # [R] routes of a kind have the same widths
@@ -50,66 +52,98 @@ class Capacities(NamedTuple):
     seen: Ints64  # [R] the last path that a route was summed for, by running number
     paths_scored: Ints64  # [1]
     near: Ints  # [R + AT_A_TIME] room for the routes that share a link with the path that is scored
+    mended: Ints  # [R + 1] room for those of them whose rows were mended for it, behind their number
     sums: AnyArray  # [2 S] room for the sum of their rows
 
 
 def prepare(world: World) -> Capacities:
     """Room for one lane, with every route's row to be made on first use."""
-    slots = world.slots
+    routes = best_routes(world)
+    first, links = links_of(world, routes)
+    used = np.zeros((routes.size, world.slots + 1), np.bool_)  # whether a route has a width
+    widths = world.path_width[routes]
+    used[np.arange(routes.size)[:, None], np.where(widths <= world.slots, widths, 0)] = True
+    fitting, kinds = np.unique(np.cumsum(used[:, 1:], axis=1), axis=0, return_inverse=True)
+    kinds = kinds.reshape(-1)
+    kind_of_sum = _sum_type(world, np.repeat(fitting[kinds, -1], np.diff(first)), links)
+    return room_for_routes(world, routes, first, links, kinds, fitting.astype(kind_of_sum))
+
+
+def best_routes(world: World) -> Ints:
+    """The candidate path that is each pair's route, [R]."""
     # Where a route is listed once for each format, the first that reaches is what its requests would use.
     reaches = (world.path_width > 0).max(axis=1)
     candidates = zip(world.path_first[:-1].tolist(), world.path_first[1:].tolist(), strict=True)
-    routes = np.array([first + int(reaches[first:last].argmax()) for first, last in candidates], np.int32)
+    return np.array([first + int(reaches[first:last].argmax()) for first, last in candidates], np.int32)
+
+
+def links_of(world: World, routes: Ints) -> tuple[Ints64, Ints]:
+    """Where each route's links begin in the list of all, [R + 1], and that list."""
     hops = world.path_hops[routes]
-    behind = np.cumsum(hops) - hops
-    route_links = world.path_links[np.repeat(world.link_first[routes] - behind, hops) + np.arange(hops.sum())]
-    used = np.zeros((routes.size, slots + 1), np.bool_)  # whether a route has a width
-    widths = world.path_width[routes]
-    used[np.arange(routes.size)[:, None], np.where(widths <= slots, widths, 0)] = True
-    fitting, kinds = np.unique(np.cumsum(used[:, 1:], axis=1), axis=0, return_inverse=True)
-    by_link = np.repeat(np.arange(routes.size), hops)[np.argsort(route_links, kind="stable")]
-    link_first = np.append(0, np.cumsum(np.bincount(route_links, minlength=world.link_length_km.size)))
-    fitting = fitting.astype(_sum_type(world, fitting[kinds.reshape(-1), -1], by_link, link_first))
+    first = np.append(0, np.cumsum(hops))
+    return first, world.path_links[np.repeat(world.link_first[routes] - first[:-1], hops) + np.arange(first[-1])]
+
+
+def room_for_routes(
+    world: World, routes: Ints, first: Ints64, links: Ints, kinds: Ints64, fitting: AnyArray
+) -> Capacities:
+    """Room for one lane with these routes.
+
+    Args:
+        world: the network.
+        routes: candidate path of each, where it is one.
+        first: where the links of each begin, [R + 1].
+        links: those of all routes, one after another.
+        kinds: of each route, [R].
+        fitting: [kinds, S], of the type that rows and sums are to have.
+    """
+    count = first.size - 1
+    by_link = np.repeat(np.arange(count), np.diff(first))[np.argsort(links, kind="stable")]
+    link_first = np.append(0, np.cumsum(np.bincount(links, minlength=world.link_length_km.size)))
     return Capacities(
         route_path=routes,
+        route_first=first.astype(np.int32),
+        route_links=links.astype(np.int32),
         link_first=link_first.astype(np.int32),
         link_routes=by_link.astype(np.int32),
-        route_kind=kinds.reshape(-1).astype(np.int32),
+        route_kind=kinds.astype(np.int32),
         fitting=fitting,
         fitting_backwards=np.ascontiguousarray(fitting[:, ::-1]),
-        placements=np.zeros((routes.size + 1, 2 * slots), fitting.dtype),
+        placements=np.zeros((count + 1, 2 * world.slots), fitting.dtype),
         # Nothing free is what rows of zeros say.
-        known_free=np.zeros((routes.size, world.beyond.size), np.uint64),
+        known_free=np.zeros((count, world.beyond.size), np.uint64),
         changed=np.zeros(world.beyond.size, np.uint64),
-        seen=np.zeros(routes.size, np.int64),
+        seen=np.zeros(count, np.int64),
         paths_scored=np.zeros(1, np.int64),
-        near=np.zeros(routes.size + AT_A_TIME, np.int32),
-        sums=np.zeros(2 * slots, fitting.dtype),
+        near=np.zeros(count + AT_A_TIME, np.int32),
+        mended=np.zeros(count + 1, np.int32),
+        sums=np.zeros(2 * world.slots, fitting.dtype),
     )
 
 
-def _sum_type(world: World, most: Ints64, by_link: Ints64, link_first: Ints64) -> type[np.int16] | type[np.int32]:
-    """The type that holds the sum of `most`, [R], over the routes that share a link with any one path."""
-    over_link = np.diff(np.append(0, np.cumsum(most[by_link]))[link_first])
+def _sum_type(world: World, most: Ints64, links: Ints) -> type[np.int16] | type[np.int32]:
+    """The type that holds the sum of `most`, one for each of `links`, over the links of any one path."""
+    over_link = np.bincount(links, most, world.link_length_km.size).astype(np.int64)
     over_path = np.diff(np.append(0, np.cumsum(over_link[world.path_links]))[world.link_first])
     return np.int16 if over_path.max() <= np.iinfo(np.int16).max else np.int32
 
 
 @kernel
-def refresh(world: World, lane: Lane, capacities: Capacities, route: int) -> None:
+def refresh(world: World, occupied: Words, capacities: Capacities, route: int) -> None:
     """Bring a route's row up to date with its free slots."""
-    path = capacities.route_path[route]
     known, changed = capacities.known_free[route], capacities.changed
     any_changed = False
     for word in range(known.size):
         used = bitmap.NONE
-        for hop in range(world.link_first[path], world.link_first[path + 1]):
-            used |= lane.occupied[world.path_links[hop], word]
+        for hop in range(capacities.route_first[route], capacities.route_first[route + 1]):
+            used |= occupied[capacities.route_links[hop], word]
         changed[word] = known[word] ^ ~used
         any_changed |= changed[word] != bitmap.NONE
         known[word] = ~used
     if any_changed:
         fill_row(world.slots, capacities, route)
+        capacities.mended[0] += 1
+        capacities.mended[capacities.mended[0]] = route
 
 
 @kernel
@@ -135,12 +169,18 @@ def fill_row(slots: int, capacities: Capacities, route: int) -> None:
 
 
 @kernel
-def find_near(world: World, lane: Lane, capacities: Capacities, path: int, before: int) -> int:
+def find_near(world: World, occupied: Words, capacities: Capacities, path: int, before: int) -> int:
     """Leave the routes that share a link with a path in capacities.near, up to date; returns how many they are.
 
-    `before` is the running number of paths when the request arrived: a route seen since then is up to date.
+    Args:
+        world: the network.
+        occupied: slots in use, [L, W].
+        capacities: of the lane.
+        path: a candidate path.
+        before: the running number of paths when the request arrived: a route seen since then is up to date.
     """
     capacities.paths_scored[0] += 1
+    capacities.mended[0] = 0
     mark = capacities.paths_scored[0]
     count = 0
     for hop in range(world.link_first[path], world.link_first[path + 1]):
@@ -150,7 +190,7 @@ def find_near(world: World, lane: Lane, capacities: Capacities, path: int, befor
             if capacities.seen[route] == mark:
                 continue
             if capacities.seen[route] <= before:
-                refresh(world, lane, capacities, route)
+                refresh(world, occupied, capacities, route)
             capacities.seen[route] = mark
             capacities.near[count] = route
             count += 1
@@ -158,9 +198,9 @@ def find_near(world: World, lane: Lane, capacities: Capacities, path: int, befor
 
 
 @kernel
-def add_rows(capacities: Capacities, count: int) -> None:
+def add_rows(capacities: Capacities, rows: AnyArray, count: int) -> None:
     """Leave the sum of the rows of the first `count` routes of capacities.near in capacities.sums."""
-    sums, near, rows = capacities.sums, capacities.near, capacities.placements
+    sums, near = capacities.sums, capacities.near
     sums[:] = 0
     near[count : count + AT_A_TIME] = rows.shape[0] - 1
     for i in range(0, count, AT_A_TIME):
@@ -172,7 +212,7 @@ def add_rows(capacities: Capacities, count: int) -> None:
 @kernel
 def sum_near(world: World, lane: Lane, capacities: Capacities, path: int, before: int) -> None:
     """Leave the sum of the rows of the routes that share a link with a path in capacities.sums; see `find_near`."""
-    add_rows(capacities, find_near(world, lane, capacities, path, before))
+    add_rows(capacities, capacities.placements, find_near(world, lane.occupied, capacities, path, before))
 
 
 @kernel

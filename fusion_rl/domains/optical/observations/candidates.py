@@ -52,8 +52,8 @@ def write(world: World, lane: Lane, request: Request, memory: Memory, row: Float
     row[column] = world.class_gbps[request.bandwidth_class] / world.max_gbps
     row[column + 1] = utilisation
     fragmentation = 0.0
-    for link in range(memory.link_use.size):
+    for link in range(memory.tables.link_use.size):
         fragmentation += link_fragmentation(world, lane, link)
-    row[column + 2] = fragmentation / memory.link_use.size
+    row[column + 2] = fragmentation / memory.tables.link_use.size
     if memory.known_holding:
         put_holding(request, row, column + 3)
