@@ -13,6 +13,7 @@ from gymnasium import spaces
 from fusion_rl.arrays import AnyArray, Bools, Ints64
 from fusion_rl.config.agent import NetworkAgent
 from fusion_rl.config.algorithm import AlgorithmConfig
+from fusion_rl.config.evolution import EvolutionConfig
 from fusion_rl.config.schedule import LAWS
 from fusion_rl.config.value_based import DQNFamily
 from fusion_rl.errors import ConfigError, PolicyError
@@ -84,6 +85,8 @@ def _hyperparameters(settings: AlgorithmConfig) -> dict[str, Any]:
 def _policy(settings: AlgorithmConfig, env: "VecEnv") -> tuple[Any, dict[str, Any]]:
     """The policy's class or name, and the arguments that go with it."""
     by_part = isinstance(env.observation_space, spaces.Dict)
+    if isinstance(settings, EvolutionConfig):
+        return "ScorePolicy", {}
     if not isinstance(settings, NetworkAgent):
         return "TablePolicy", {}
     if by_part and isinstance(settings, DQNFamily) and settings.n_steps > 1 and settings.name not in MASKED:

@@ -18,7 +18,7 @@ from fusion_rl.domains.optical.actions import codec_of
 from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.jit import handing
-from fusion_rl.domains.optical.observations import OBSERVATIONS
+from fusion_rl.domains.optical.observations import observation_of
 from fusion_rl.domains.optical.pipelines import batch
 from fusion_rl.domains.optical.pipelines.orchestrator import (
     ACCEPTED,
@@ -205,10 +205,15 @@ def as_heuristic(config: ExperimentConfig, setting: Setting, policy: Policy) -> 
     """
     if not isinstance(policy, Agent):
         return HEURISTICS[policy.name]
+    if policy.in_rollouts is not None:
+        heuristic: Heuristic = policy.in_rollouts(setting, 0)
+        return heuristic
     algorithm = policy.config.algorithm
     simulator = domain_of(config).make_simulator(config.model_copy(update={"algorithm": algorithm}), setting, 1, 0)
     require_fit(policy, simulator)
-    observation, codec = OBSERVATIONS[algorithm.observation], codec_of(algorithm.action)
+    observation, codec = observation_of(algorithm.observation, algorithm.action), codec_of(algorithm.action)
+    memory = observation.prepare(setting.world)
+    show = batch.show if memory is None else batch.show_with_memory
     look = handing(batch.look, codec.decode, codec.mask, observation.write)
     view = batch.View(
         np.zeros((1, sum(observation.layout(setting.world).values())), np.float32),
@@ -219,7 +224,9 @@ def as_heuristic(config: ExperimentConfig, setting: Setting, policy: Policy) -> 
 
     def decide(world: World, lane: Lane, request: Request, act: Any) -> tuple[int, int]:
         # what an environment shows of its lanes is shown of this one
-        look(world, _as_state(lane), _as_window(request), codec.mask, codec.parameter, observation.write, view, first)
+        write = observation.write
+        state, window = _as_state(lane), _as_window(request)
+        look(world, state, window, codec.mask, codec.parameter, show, write, memory, view, first)
         row: Any = view.observation.copy()
         seen = simulator.as_parts(row) if observation.as_dict else row  # type: ignore[attr-defined]
         [action] = act(seen, view.mask.copy())

@@ -5,6 +5,7 @@ Model defaults are Stable-Baselines3's (2.9); a preset is where values tuned for
 
 from typing import TypeAlias
 
+from fusion_rl.config.evolution import EvolutionConfig
 from fusion_rl.config.policy_gradient import (
     A2CConfig,
     MaskablePPOConfig,
@@ -35,6 +36,7 @@ AlgorithmConfig: TypeAlias = (
     | QLearningConfig
     | EpsilonGreedyConfig
     | UCBConfig
+    | EvolutionConfig
 )
 
 # name -> settings: a new algorithm is a model, its name in AlgorithmConfig and a row here
@@ -51,4 +53,5 @@ ALGORITHM_MODELS: dict[str, type[AlgorithmConfig]] = {
     "q-learning": QLearningConfig,
     "epsilon-greedy": EpsilonGreedyConfig,
     "ucb": UCBConfig,
+    "evolution": EvolutionConfig,
 }

@@ -148,9 +148,9 @@ class Domain(Protocol):
         """Policies that need no training."""
 
     def run_heuristic(
-        self, setting: Any, name: str, *, requests: int, lanes: int, seed: int, scenario: int, threads: int | None
+        self, setting: Any, policy: Any, *, requests: int, lanes: int, seed: int, scenario: int, threads: int | None
     ) -> Any:
-        """Serve a scenario's traffic with a heuristic."""
+        """Serve a scenario's traffic with a heuristic: its name, or a policy that rollouts can run."""
 
     def make_tally(self, setting: Any, scenario: int, requests: int, lanes: int) -> Tally:
         """Counts for what an agent does with a scenario's traffic."""

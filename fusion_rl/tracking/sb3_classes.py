@@ -26,9 +26,10 @@ SB3_CLASSES = {
     "q-learning": "fusion_rl.agents.tabular.q_learning:QLearning",
     "epsilon-greedy": "fusion_rl.agents.tabular.bandits:EpsilonGreedyBandit",
     "ucb": "fusion_rl.agents.tabular.bandits:UCBBandit",
+    "evolution": "fusion_rl.agents.evolution.agent:Evolution",
 }
 # those that are shown which actions can be served
-MASKED = {"maskable-ppo", "masked-dqn", "masked-qr-dqn", "q-learning", "epsilon-greedy", "ucb"}
+MASKED = {"maskable-ppo", "masked-dqn", "masked-qr-dqn", "q-learning", "epsilon-greedy", "ucb", "evolution"}
 # those that remember earlier requests
 RECURRENT = frozenset({"recurrent-ppo"})
 

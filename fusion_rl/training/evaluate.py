@@ -125,9 +125,10 @@ def evaluate(
         "lanes": lanes,
         "seed": seed,
     }
-    if isinstance(chosen, Heuristic):
+    if isinstance(chosen, Heuristic) or chosen.in_rollouts is not None:
+        run_as = chosen.name if isinstance(chosen, Heuristic) else chosen.in_rollouts(setting, scenario)  # type: ignore[misc]
         rollout = domain.run_heuristic(
-            setting, chosen.name, requests=requests, lanes=lanes, seed=seed, scenario=scenario, threads=threads
+            setting, run_as, requests=requests, lanes=lanes, seed=seed, scenario=scenario, threads=threads
         )
         return Evaluation(
             chosen.name,

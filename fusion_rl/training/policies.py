@@ -36,6 +36,7 @@ class Agent:
         begin: makes a function (observations, masks) -> actions for one run of consecutive requests; a recurrent
             policy begins it without memories.
         config: the configuration that it was trained with; its observation and action codec are the policy's.
+        in_rollouts: (setting, scenario) -> the same policy as rollouts run it, on any network; None: it cannot be.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Agent:
     config: ExperimentConfig
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
+    in_rollouts: Callable[[Any, int], Any] | None = None
 
 
 Policy = Heuristic | Agent
@@ -79,7 +81,8 @@ def find(given: str, domain: Domain, tracking_dir: str, *, trust: bool = False) 
 def as_policy(name: str, agent: "BaseAlgorithm", config: ExperimentConfig) -> Agent:
     """A Stable-Baselines3 agent as a policy that takes its best actions."""
     begin = partial(greedy, agent, config.algorithm.name)
-    return Agent(name, begin, config, agent.observation_space, agent.action_space)
+    in_rollouts = getattr(agent, "in_rollouts", None)
+    return Agent(name, begin, config, agent.observation_space, agent.action_space, in_rollouts)
 
 
 def require_fit(agent: Agent, simulator: BatchSimulator) -> None:

@@ -363,6 +363,8 @@ def _example(config: ExperimentConfig, domain: Domain, setting: Any) -> Example:
 
 
 def _training_requests(agent: "BaseAlgorithm") -> dict[str, int]:
+    if hasattr(agent, "requests_by_scenario"):  # it does not learn from steps of its lanes
+        return dict(agent.requests_by_scenario)
     simulator: BatchSimulator = agent.get_env().get_attr("simulator")[0]  # type: ignore[union-attr]
     return dict(zip(simulator.scenario_names, simulator.requests_by_scenario().tolist(), strict=True))
 

@@ -268,6 +268,8 @@ def _shrunk(settings: Any, lanes: int) -> dict[str, Any]:
             "train_freq": min(settings.train_freq, 4),
             "gradient_steps": 1,
         }
+    if "population" in has:
+        return {"population": 4, "requests": 50, "warmup_requests": 50}
     if "n_steps" not in has:
         return {}
     n_steps = min(settings.n_steps, max(2, 64 // lanes))

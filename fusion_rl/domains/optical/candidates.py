@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fusion_rl.arrays import Floats32
+from fusion_rl.arrays import Floats32, Ints64
 from fusion_rl.domains.optical.heuristics.mscl import Capacities, best_routes, loss_at, sum_near
 from fusion_rl.domains.optical.heuristics.mscl import prepare as prepare_capacities
 from fusion_rl.domains.optical.jit import kernel
@@ -87,6 +87,8 @@ class Tables(NamedTuple):
 
     run_value: Floats32  # [S + 1] V of a run on a link, by its length
     link_use: Floats32  # [L] room for the share of slots in use
+    run_first: Ints64  # [max_hops] room for the runs around a block on the links of its path: their first slots
+    run_end: Ints64  # [max_hops] and the slots behind their last
 
 
 class Memory(NamedTuple):
@@ -107,6 +109,8 @@ def prepare_tables(world: World) -> Tables:
     return Tables(
         run_value=ways.sum(axis=1).astype(np.float32) / np.float32(max(widths.size, 1)),
         link_use=np.zeros(world.link_length_km.size, np.float32),
+        run_first=np.zeros(world.max_hops, np.int64),
+        run_end=np.zeros(world.max_hops, np.int64),
     )
 
 
@@ -216,16 +220,27 @@ def describe_path(
 
 
 @kernel
-def describe_start(world: World, lane: Lane, tables: Tables, path: int, start: int, width: int, row: Floats32) -> None:
-    """Fill in what a start on a path adds, but for `route_loss`."""
-    value, end, hops = tables.run_value, start + width, world.path_hops[path]
+def find_runs(world: World, lane: Lane, tables: Tables, path: int, start: int) -> None:
+    """Leave the free run around a free slot on each link of a path in tables.run_first and tables.run_end.
+
+    They are the same for all starts of a block.
+    """
+    first = world.link_first[path]
+    for hop in range(world.path_hops[path]):
+        occupied = lane.occupied[world.path_links[first + hop]]
+        tables.run_first[hop] = bitmap.last_set(occupied, start) + 1
+        tables.run_end[hop] = bitmap.next_set(occupied, start)
+
+
+@kernel
+def describe_start(world: World, tables: Tables, path: int, start: int, width: int, row: Floats32) -> None:
+    """Fill in what a start on a path adds, but for `route_loss`, once `find_runs` has been called for its block."""
+    value, end, hops, first = tables.run_value, start + width, world.path_hops[path], world.link_first[path]
     cuts, fits, small_gaps, gaps = 0, 0, 0, 0
     total, loaded, largest = np.float32(0.0), np.float32(0.0), np.float32(0.0)
     shortest_below, shortest_above = world.slots, world.slots
-    for hop in range(world.link_first[path], world.link_first[path + 1]):
-        link = world.path_links[hop]
-        below = start - 1 - bitmap.last_set(lane.occupied[link], start)
-        above = bitmap.next_set(lane.occupied[link], end) - end
+    for hop in range(hops):
+        below, above = start - tables.run_first[hop], tables.run_end[hop] - end
         shortest_below, shortest_above = min(shortest_below, below), min(shortest_above, above)
         cuts += below > 0 and above > 0
         fits += below == 0 and above == 0
@@ -233,21 +248,22 @@ def describe_start(world: World, lane: Lane, tables: Tables, path: int, start: i
         gaps += min(below, _LONG_GAP) + min(above, _LONG_GAP)
         loss = value[below + width + above] - value[below] - value[above]
         total += loss
-        loaded += loss * tables.link_use[link]
+        loaded += loss * tables.link_use[world.path_links[first + hop]]
         largest = max(largest, loss)
     # A run that is free on the whole path is what the links' runs have in common.
     on_path = value[shortest_below + width + shortest_above] - value[shortest_below] - value[shortest_above]
-    row[START] = start / np.float32(world.slots)
-    row[CUTS] = cuts / np.float32(hops)
-    row[LINK_FITS] = fits / np.float32(hops)
-    row[LINK_LOSS] = total / 10.0
-    row[LOADED_LINK_LOSS] = loaded / 5.0
-    row[MAX_LINK_LOSS] = largest / 3.0
-    row[PATH_LOSS] = on_path / 10.0
-    row[SMALL_GAPS] = small_gaps / np.float32(hops)
-    row[GAPS] = gaps / np.float32(_LONG_GAP * hops)
-    row[PATH_FIT] = shortest_below == 0 and shortest_above == 0
+    share = np.float32(1.0) / np.float32(hops)
+    row[START] = np.float32(start) / np.float32(world.slots)
     row[START_HOPS] = row[START] * row[HOPS]
+    row[CUTS] = np.float32(cuts) * share
+    row[LINK_FITS] = np.float32(fits) * share
+    row[PATH_FIT] = np.float32(shortest_below == 0 and shortest_above == 0)
+    row[SMALL_GAPS] = np.float32(small_gaps) * share
+    row[GAPS] = np.float32(gaps) * share * np.float32(1.0 / _LONG_GAP)
+    row[LINK_LOSS] = total * np.float32(1.0 / 10.0)
+    row[LOADED_LINK_LOSS] = loaded * np.float32(1.0 / 5.0)
+    row[MAX_LINK_LOSS] = largest * np.float32(1.0 / 3.0)
+    row[PATH_LOSS] = on_path * np.float32(1.0 / 10.0)
 
 
 @kernel
@@ -282,10 +298,11 @@ def describe(world: World, lane: Lane, request: Request, memory: Memory, row: Fl
         while start < world.slots and column < row.size:
             last = bitmap.next_clear(lane.free, start) - 1
             step = step_to_next(start, last, memory.every_start)
+            find_runs(world, lane, memory.tables, path, start)
             while start <= last and column < row.size:
                 for i in range(COUNT):
                     row[column + i] = row[common + i]
-                describe_start(world, lane, memory.tables, path, start, width, row[column : column + COUNT])
+                describe_start(world, memory.tables, path, start, width, row[column : column + COUNT])
                 loss = loss_at(world, memory.capacities, width, start, here, loss)
                 here = start
                 row[column + ROUTE_LOSS] = loss / memory.route_loss_unit

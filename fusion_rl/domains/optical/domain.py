@@ -54,10 +54,18 @@ def heuristic_names() -> tuple[str, ...]:
 
 
 def run_heuristic(
-    setting: Setting, name: str, *, requests: int, lanes: int, seed: int, scenario: int, threads: int | None
+    setting: Setting,
+    policy: str | Heuristic,
+    *,
+    requests: int,
+    lanes: int,
+    seed: int,
+    scenario: int,
+    threads: int | None,
 ) -> Rollout:
-    """Serve a scenario's traffic with a heuristic; see `rollout.run`."""
-    return run(setting, HEURISTICS[name], requests=requests, lanes=lanes, seed=seed, scenario=scenario, threads=threads)
+    """Serve a scenario's traffic with a heuristic, by name or as it is; see `rollout.run`."""
+    heuristic = HEURISTICS[policy] if isinstance(policy, str) else policy
+    return run(setting, heuristic, requests=requests, lanes=lanes, seed=seed, scenario=scenario, threads=threads)
 
 
 def make_tally(setting: Setting, scenario: int, requests: int, lanes: int) -> Tally:

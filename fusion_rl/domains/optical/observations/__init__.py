@@ -6,7 +6,7 @@ from typing import Any
 
 from fusion_rl.catalog import Catalog
 from fusion_rl.domains.optical.actions import codec_of
-from fusion_rl.domains.optical.observations import candidates, deeprmsa, graph, legacy, unified
+from fusion_rl.domains.optical.observations import candidates, deeprmsa, graph, legacy, spectrum, unified
 from fusion_rl.domains.optical.world import World
 
 
@@ -66,6 +66,7 @@ OBSERVATIONS: Catalog[Observation] = Catalog("observation")
 OBSERVATIONS.register("deeprmsa", Observation(deeprmsa.layout, deeprmsa.write, as_dict=False, limits=deeprmsa.limits))
 OBSERVATIONS.register("unified", Observation(unified.layout, unified.write, as_dict=True, limits=unified.limits))
 OBSERVATIONS.register("graph", Observation(graph.layout, graph.write, as_dict=True, limits=graph.limits))
+OBSERVATIONS.register("spectrum", Observation(spectrum.layout, spectrum.write, as_dict=True, limits=spectrum.limits))
 for _name, _write in legacy.WRITE.items():
     OBSERVATIONS.register(_name, Observation(legacy.layout_of(_name), _write, as_dict=True, limits=legacy.limits))
 for _name, _known in (("candidates", False), ("candidates-known-holding", True)):

@@ -93,6 +93,12 @@ _FACTS: dict[str, dict[str, Fact]] = {
         **_CANDIDATES,
         "holding_time": _LEGACY["holding_time"],
     },
+    "spectrum": {
+        "source": SOURCE,
+        "destination": DESTINATION,
+        "bandwidth_class": Fact("bandwidth", _gbps_of_class, _class_of_gbps),
+        "spectrum": Fact("slots in use on each link"),
+    },
     "deeprmsa": {
         "source": SOURCE,
         "destination": DESTINATION,
@@ -105,6 +111,6 @@ _FACTS: dict[str, dict[str, Fact]] = {
 def fact_of(world: World, observation: str, part: str) -> Fact:
     """What a part of an observation tells in a world."""
     fact = _FACTS.get(observation, {}).get(part, Fact(f"{part} of {observation}"))
-    if part == "request_bandwidth" and np.unique(world.class_gbps).size < world.class_gbps.size:
+    if part in ("request_bandwidth", "bandwidth_class") and np.unique(world.class_gbps).size < world.class_gbps.size:
         return Fact("bandwidth class")  # some classes differ in width alone, which a bit rate does not tell
     return fact

@@ -19,6 +19,7 @@ from fusion_rl.domains.optical.candidates import (
     Tables,
     describe_path,
     describe_start,
+    find_runs,
     look_at_network,
     prepare_tables,
 )
@@ -162,9 +163,10 @@ def smallest(
         begin_path(options)
         while start < world.slots:
             last = bitmap.next_clear(lane.free, start) - 1
+            find_runs(world, lane, options.tables, path, start)
             for edge in range(1 + (last > start)):
                 at = last if edge == 1 else start
-                describe_start(world, lane, options.tables, path, at, width, row)
+                describe_start(world, options.tables, path, at, width, row)
                 value = score(options)
                 if best == NOWHERE or value < least:
                     best_path, best, least = path, at, value

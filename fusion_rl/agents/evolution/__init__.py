@@ -1,0 +1,1 @@
+"""Agents whose decisions are a score's, with parameters found by evolution."""

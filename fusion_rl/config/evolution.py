@@ -1,0 +1,27 @@
+"""Settings of the agent whose score of candidate decisions is found by evolution."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from fusion_rl.config.agent import AlgorithmCommon, PositiveInt
+
+
+class EvolutionConfig(AlgorithmCommon):
+    """CMA-ES over the parameters of a score; every member of a generation meets the same requests."""
+
+    name: Literal["evolution"] = "evolution"
+    observation: Literal["spectrum"] = Field(default="spectrum", description="all slots: a score looks at the network")
+    action: Literal["path-start"] = Field(default="path-start", description="a path, and the slot to start from")
+    score: Literal["slot-capacity", "linear", "mlp"] = Field(
+        default="slot-capacity",
+        description="what is learned: weights of slot-capacity losses; of cheap features; of a small network of these",
+    )
+    population: int = Field(default=24, ge=4, description="members of a generation")
+    step_size: float = Field(default=0.2, gt=0, description="standard deviation of the first generation's parameters")
+    requests: PositiveInt = Field(
+        default=20_000, description="requests of each scenario that a member serves, over all lanes"
+    )
+    warmup_requests: int = Field(
+        default=2_000, ge=0, description="requests of each lane, served by the mean of the generation, before these"
+    )

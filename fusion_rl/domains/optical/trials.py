@@ -1,0 +1,108 @@
+"""Trials: many policies on the same requests, each from the same network in use."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from fusion_rl.arrays import Bools, Ints64, Words
+from fusion_rl.domains.optical import state as lane_state
+from fusion_rl.domains.optical.heuristics.entry import Heuristic
+from fusion_rl.domains.optical.pipelines.orchestrator import ACCEPTED, room_for
+from fusion_rl.domains.optical.requests import Request, Requests
+from fusion_rl.domains.optical.rollout import LaneServer, serve
+from fusion_rl.domains.optical.setting import Setting
+from fusion_rl.domains.optical.state import State
+
+
+def blocked(
+    setting: Setting,
+    policies: Sequence[Heuristic],
+    *,
+    warmer: Heuristic,
+    entropy: tuple[int, int],
+    scenario: int,
+    lanes: int,
+    warmup_requests: int,
+    requests: int,
+    threads: int | None = None,
+) -> Ints64:
+    """Requests that each policy blocks, [policies]: all of them meet the same.
+
+    Args:
+        setting: network and scenarios.
+        policies: who is tried.
+        warmer: who serves the warm-up, once for all policies.
+        entropy: (seed, episode) of the traffic; lane i meets the traffic that an environment's lane i would.
+        scenario: its position in the setting.
+        lanes: independent networks.
+        warmup_requests: of each lane.
+        requests: that count, of each lane.
+        threads: policies that run side by side; None: one for each core.
+    """
+    seed, episode = entropy
+    model = setting.models[scenario]
+    model.require(range(lanes), warmup_requests + requests)
+    begun: list[tuple[State, Requests]] = []
+
+    def warm_up(lane: int) -> tuple[State, Requests]:
+        stream = model.stream(seed, lane, episode)
+        server = LaneServer(setting.world, warmer, setting.typical_erlang)
+        if warmup_requests:
+            server.serve(stream.take(warmup_requests))
+        asked = stream.take(requests)
+        return lane_state.put_events(server.state, 0, asked.events), asked
+
+    def attempt(policy: Heuristic) -> int:
+        options, out, count = policy.prepare(setting.world), room_for(requests), 0
+        for state, asked in begun:
+            serve(setting.world, _copy(state), 0, asked, policy.decide, options, out)
+            count += int((out.verdict[:requests] != ACCEPTED).sum())
+        return count
+
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        begun.extend(pool.map(warm_up, range(lanes)))
+        return np.array(list(pool.map(attempt, policies)), np.int64)
+
+
+def decide(
+    setting: Setting, policy: Heuristic, options: object, pair: Ints64, bandwidth_class: Ints64, in_use: Bools
+) -> tuple[Ints64, Ints64]:
+    """What a policy decides for one request of each of some networks: rank of the path and start, -1 for neither.
+
+    Args:
+        setting: the network.
+        policy: who decides.
+        options: what it prepared for this network.
+        pair, bandwidth_class: of the requests, [B].
+        in_use: slots in use, [B, L, S].
+    """
+    world = setting.world
+    state = lane_state.empty(world, 1, 1)
+    lane = lane_state.view(state, 0)
+    found = np.full((2, pair.size), -1)
+    for b in range(pair.size):
+        lane.occupied[:] = _words(in_use[b], world.beyond)
+        request = Request(0.0, 0.0, int(pair[b]), int(bandwidth_class[b]), 0, 0)
+        path, start = policy.decide(world, lane, request, options)
+        if start >= 0:
+            found[:, b] = path - world.path_first[pair[b]], start
+    return found[0], found[1]
+
+
+def _words(in_use: Bools, beyond: Words) -> Words:
+    """Slots [L, S] as words [L, W], those beyond the band in use."""
+    bits = np.zeros((in_use.shape[0], beyond.size * 64), np.uint8)
+    bits[:, : in_use.shape[1]] = in_use
+    words: Words = np.packbits(bits, axis=1, bitorder="little").view(np.uint64) | beyond
+    return words
+
+
+def _copy(state: State) -> State:
+    """The same lanes, apart."""
+
+    lightpaths = state.lightpaths
+    if lightpaths is not None:
+        lightpaths = type(lightpaths)(*(array.copy() for array in lightpaths))
+    return State._make([*(array.copy() for array in state[:-1]), lightpaths])
