@@ -1,7 +1,6 @@
 """`fusion-rl evaluate`: what policies block, all of them on the same traffic."""
 
 import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,6 @@ from fusion_rl.errors import ConfigError
 
 if TYPE_CHECKING:
     from fusion_rl.training.evaluate import Evaluation
-    from fusion_rl.training.policies import Policy
 
 DEFAULT_POLICY = "ksp-ff"
 RULES = ("format_choice", "grooming", "slicing", "protection", "restoration", "transmission", "failures")
@@ -199,6 +197,7 @@ def _evaluate_all(
     from fusion_rl.envs.make import domain_of
     from fusion_rl.training.evaluate import DEFAULT_LANES, DEFAULT_REQUESTS, together
     from fusion_rl.training.evaluate import evaluate as evaluate_policy
+    from fusion_rl.training.loads import check_agents
     from fusion_rl.training.policies import Agent, find
 
     domain = domain_of(config)
@@ -207,7 +206,7 @@ def _evaluate_all(
     lanes, requests = sizes.get("lanes", DEFAULT_LANES), sizes.get("requests", DEFAULT_REQUESTS)
     for number in numbers:
         domain.check_traffic(setting, requests=requests, lanes=lanes, scenario=number, record=record)
-    check_agents(config, setting, policies, sizes)
+    check_agents(config, setting, policies, [sizes.get("seed")], sizes.get("threads"))
     served = sum(lanes * (config.scenarios[number].warmup_requests - (-requests // lanes)) for number in numbers)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
     evaluations = []
@@ -244,32 +243,6 @@ def _refuse_load_of_traces(config: ExperimentConfig, scenario: str | None) -> No
         raise ConfigError(f"--load cannot change what trace {chosen.trace} offers: leave it out")
 
 
-def check_agents(config: ExperimentConfig, setting: Any, policies: Sequence["Policy"], sizes: dict[str, int]) -> None:
-    """Refuse an agent that does not fit before anything is served, and say so if it would meet familiar traffic.
-
-    Raises:
-        PolicyError: an agent was trained on other observations or actions.
-    """
-    from fusion_rl.envs.make import domain_of
-    from fusion_rl.training.policies import Agent, require_fit
-
-    agents = [policy for policy in policies if isinstance(policy, Agent)]
-    if not agents:
-        return
-    import torch
-
-    torch.set_num_threads(sizes.get("threads", config.execution.torch_threads))
-    for agent in agents:
-        shown = config.model_copy(update={"algorithm": agent.config.algorithm})
-        require_fit(agent, domain_of(config).make_simulator(shown, setting, 1, 0))
-        if sizes.get("seed", config.execution.eval_seed) == agent.config.execution.seed:
-            warnings.warn(
-                f"policy {agent.name} was trained with seed {agent.config.execution.seed} too: on this traffic "
-                "it may look better than it is; another --seed is fairer",
-                stacklevel=1,
-            )
-
-
 def against(first: "Evaluation", evaluation: "Evaluation") -> dict[str, Any]:
     """An evaluation as JSON types, with its paired difference to the first."""
     from fusion_rl.training.compare import paired_half_width
@@ -283,6 +256,8 @@ def _print_one(evaluation: "Evaluation") -> None:
     shown = evaluation.as_dict()
     service, bit_rate = shown.pop("service_blocking"), shown.pop("bit_rate_blocking")
     shown.pop("scenarios", None)  # they have a table of their own
+    if not shown.get("refused_requests"):
+        shown.pop("refused_requests", None)  # what is said is that there were some
     reasons = ", ".join(f"{name} {count:,}" for name, count in shown.pop("block_reasons").items())
     rows = [
         ("policy", shown.pop("policy")),

@@ -73,22 +73,23 @@ def sweep(
     trust: bool,
 ) -> dict[float, list["Evaluation"]]:
     """Evaluate every policy at every load, once all of them are known to exist and to fit."""
-    from fusion_rl.cli.evaluate import check_agents
     from fusion_rl.envs.make import domain_of
-    from fusion_rl.training.loads import at_loads, over_loads
+    from fusion_rl.training.loads import at_loads, check_agents, over_loads
     from fusion_rl.training.policies import find
 
     index = 0 if scenario is None else config.scenarios.names().index(config.scenarios[scenario].name)
     at = at_loads(config, index, loads_erlang)
     domain = domain_of(config)
     policies = [find(name, domain, config.execution.tracking_dir, trust=trust) for name in names]
-    check_agents(at, domain.prepare(at), policies, sizes)
+    seeds = [sizes.get("seed")]
+    check_agents(at, domain.prepare(at), policies, seeds, sizes.get("threads"))
+    given = {name: size for name, size in sizes.items() if name != "seed"}
     with log_console().status("evaluating") as status:
 
         def told(load: float, policy: str) -> None:
             status.update(f"evaluating {policy} at {load:g} E")
 
-        return over_loads(config, policies, loads_erlang, scenario=index, told=told, **sizes)
+        return over_loads(config, policies, loads_erlang, scenario=index, seeds=seeds, told=told, **given)
 
 
 def show(loads: Mapping[float, Sequence["Evaluation"]], picture: Path | None, as_json: bool) -> None:

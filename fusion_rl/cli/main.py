@@ -14,6 +14,7 @@ from fusion_rl.cli import (
     batch,
     bench,
     capacity,
+    compare,
     config,
     doctor,
     evaluate,
@@ -41,6 +42,7 @@ app = typer.Typer(
 # app.command("train")(train.train) for a function, app.add_typer(config.app, name="config") for a group.
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("lineage")(lineage.lineage)
 app.command("notebook")(notebook.notebook)
 app.add_typer(batch.app, name="batch")

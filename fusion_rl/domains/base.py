@@ -101,6 +101,9 @@ class Tally(Protocol):
     def plus(self, other: Self) -> Self:
         """The requests of both, lane by lane."""
 
+    def beside(self, other: Self) -> Self:
+        """The lanes of both."""
+
     @property
     def service_blocking(self) -> Estimate: ...
     @property
@@ -148,9 +151,21 @@ class Domain(Protocol):
         """Policies that need no training."""
 
     def run_heuristic(
-        self, setting: Any, policy: Any, *, requests: int, lanes: int, seed: int, scenario: int, threads: int | None
+        self,
+        setting: Any,
+        policy: Any,
+        *,
+        requests: int,
+        lanes: int,
+        seed: int,
+        scenario: int,
+        threads: int | None,
+        count_refusals: bool = False,
     ) -> Any:
-        """Serve a scenario's traffic with a heuristic: its name, or a policy that rollouts can run."""
+        """Serve a scenario's traffic with a heuristic: its name, or a policy that rollouts can run.
+
+        `count_refusals`: also count the requests that it left blocked although they could be served.
+        """
 
     def make_tally(self, setting: Any, scenario: int, requests: int, lanes: int) -> Tally:
         """Counts for what an agent does with a scenario's traffic."""

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from fusion_rl.config import yaml_text
 from fusion_rl.config.base import Settings
 from fusion_rl.config.experiment import ExperimentConfig
-from fusion_rl.config.load import load
+from fusion_rl.parity.same_setting import is_same
 
 SHARE = 0.001
 REMARK = "read off a figure, +- 1 to 2 E: K=50, runs of 13,000 requests from an empty network"
@@ -17,6 +17,7 @@ class Block(Settings):
     """The figures of one setting; the fields are explained at the top of the data file."""
 
     setting: str
+    topology: str | None = None
     rows: tuple[tuple[str, float], ...]
 
 
@@ -32,13 +33,5 @@ def of(config: ExperimentConfig, scenario: int = 0) -> dict[str, float]:
 
     Candidate paths, load, warm-up and seed may differ from the preset's: they are not part of the setting.
     """
-    return next((dict(block.rows) for block in read() if _same(load(block.setting).config, config, scenario)), {})
-
-
-def _same(preset: ExperimentConfig, config: ExperimentConfig, scenario: int) -> bool:
-    of_paths = ("k_paths", "path_order", "paths_file")
-    network = preset.network.model_copy(update={name: getattr(config.network, name) for name in of_paths})
-    ours = config.scenarios[scenario]
-    free = ("name", "load_erlang", "warmup_requests", "requests_per_episode", "seed")
-    traffic = preset.scenarios[0].model_copy(update={name: getattr(ours, name) for name in free})
-    return network == config.network and traffic == ours
+    blocks = (block for block in read() if is_same(config, scenario, block.setting, block.topology))
+    return next((dict(block.rows) for block in blocks), {})

@@ -7,8 +7,8 @@ A chart says what is to be seen; `draw` makes a picture of it, `fusion_rl.traini
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,10 +19,14 @@ from fusion_rl.tracking.base import MetricPoint
 from fusion_rl.training.evaluate import Evaluation
 from fusion_rl.training.plots import ACCENT, FAINT, INK, QUIET, dress, frame, scale
 
+if TYPE_CHECKING:
+    from fusion_rl.training.comparison import Reference
+
 PREFIXES = ("rollout/", "train/")  # of the metrics that tell how a training went
 _STEPS = "training steps (requests decided, all lanes)"
 COLOURS = (INK, "#2f6f9f", "#8f2d63", "#4b7f3a", "#b07d1e", "#67707c", "#3d8c84", "#a05a2c")
 _MARKERS = "osD^vPX*"
+_BESIDE = 0.15  # of a load: how far from those compared a published figure may be, to be drawn
 _SMOOTHED_SHARE = 0.1  # of the points: what a smoothed curve is the mean of
 
 
@@ -36,6 +40,7 @@ class Series:
         is_raw: what a smoothed curve was made of, in the background.
         is_level: a line that the others are to be held against.
         is_accent: the one to bring out.
+        is_published: points that others published, without a line: they were not measured with the rest.
     """
 
     name: str
@@ -45,6 +50,7 @@ class Series:
     is_raw: bool = False
     is_level: bool = False
     is_accent: bool = False
+    is_published: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,22 @@ def blocking_against_load(loads: Mapping[float, Sequence[Evaluation]], agent: st
     return Chart("blocking_against_load", "Blocking against load", "nominal load (Erlang)", [panel], conditions)
 
 
+def comparison_chart(loads: Mapping[float, Sequence[Evaluation]], references: Sequence["Reference"]) -> Chart:
+    """`blocking_against_load`, and the figures that others published as points, which name their conditions."""
+    chart = blocking_against_load(loads)
+    lowest, highest = min(loads) * (1 - _BESIDE), max(loads) * (1 + _BESIDE)
+    references = [one for one in references if lowest <= one.load_erlang <= highest]
+    published = []
+    for name in dict.fromkeys(one.name for one in references):
+        rows = [one for one in references if one.name == name]
+        x, y = [one.load_erlang for one in rows], [one.blocking for one in rows]
+        halves = [one.half_width or 0.0 for one in rows]
+        told = f"{name}, published ({rows[0].conditions})"
+        published.append(Series(told, x, y, halves if any(halves) else None, is_published=True))
+    panel = replace(chart.panels[0], series=[*chart.panels[0].series, *published])
+    return replace(chart, name="comparison", title="Policies compared", panels=[panel])
+
+
 def draw(chart: Chart) -> Figure:
     """The chart as a picture."""
     down = -(-len(chart.panels) // 2)
@@ -190,7 +212,7 @@ def metrics_text(evaluation: Evaluation, baselines: Mapping[str, Evaluation], ch
             for chart in charts
         },
     }
-    return json.dumps(_plain(content), indent=1, allow_nan=False)
+    return json.dumps(plain(content), indent=1, allow_nan=False)
 
 
 def smoothed(values: Sequence[float]) -> Floats:
@@ -236,6 +258,8 @@ def _draw_panel(axes: Axes, panel: Panel, x_label: str) -> None:
             color=colour,
             marker=mark,
             markersize=5,
+            markerfacecolor="white" if one.is_published else None,
+            linestyle="" if one.is_published else "-",
             capsize=3,
             linewidth=2,
             label=one.name,
@@ -253,12 +277,12 @@ def _draw_panel(axes: Axes, panel: Panel, x_label: str) -> None:
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value in the types of JSON, what is not a number as null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -42,6 +42,7 @@ class Evaluation:
         usage: utilisation and fragmentation, where the evaluation measured them.
         link_utilisation: mean share of slots in use, [L].
         parts: the scenarios by themselves, where this is of several together.
+        refused: requests that were blocked though some decision could have served them; None: nobody counted.
     """
 
     policy: str
@@ -51,6 +52,7 @@ class Evaluation:
     usage: dict[str, float]
     link_utilisation: Any = None
     parts: tuple["Evaluation", ...] = ()
+    refused: int | None = None
 
     @property
     def service_blocking(self) -> Estimate:
@@ -81,6 +83,7 @@ class Evaluation:
             "service_blocking_of_lanes": self.spread,
             "blocked_requests": self.tally.blocked_requests,
             "block_reasons": self.tally.block_reasons,
+            **({} if self.refused is None else {"refused_requests": self.refused}),
             **self.usage,
             "requests_per_second": self.requests_per_second,
             **({"scenarios": {name: part.as_dict() for name, part in self.by_scenario.items()}} if self.parts else {}),
@@ -98,6 +101,7 @@ def evaluate(
     threads: int | None = None,
     setting: Any = None,
     progress: Progress | None = None,
+    count_refusals: bool = False,
 ) -> Evaluation:
     """Serve traffic with a policy and count what it blocks.
 
@@ -111,6 +115,7 @@ def evaluate(
         threads: cores that a heuristic may use; None: all. An agent uses what torch is set to.
         setting: what the domain prepared from this configuration before; None: prepared now.
         progress: told the number of requests served since it was last called.
+        count_refusals: of a policy that rollouts run, too; those of other agents always are.
 
     Raises:
         FusionRLError: the policy is unknown, cannot be read, or does not fit the network.
@@ -128,7 +133,14 @@ def evaluate(
     if isinstance(chosen, Heuristic) or chosen.in_rollouts is not None:
         run_as = chosen.name if isinstance(chosen, Heuristic) else chosen.in_rollouts(setting, scenario)  # type: ignore[misc]
         rollout = domain.run_heuristic(
-            setting, run_as, requests=requests, lanes=lanes, seed=seed, scenario=scenario, threads=threads
+            setting,
+            run_as,
+            requests=requests,
+            lanes=lanes,
+            seed=seed,
+            scenario=scenario,
+            threads=threads,
+            count_refusals=count_refusals,
         )
         return Evaluation(
             chosen.name,
@@ -137,6 +149,7 @@ def evaluate(
             rollout.requests_per_second,
             rollout.gauge.usage,
             rollout.gauge.link_utilisation,
+            refused=rollout.refused,
         )
     return _evaluate_agent(config, domain, setting, chosen, requests, lanes, seed, scenario, conditions, progress)
 
@@ -183,7 +196,39 @@ def together(parts: Sequence[Evaluation]) -> Evaluation:
         usage={name: float(np.mean([part.usage[name] for part in parts])) for name in parts[0].usage},
         link_utilisation=np.mean([part.link_utilisation for part in parts], axis=0),
         parts=tuple(parts),
+        refused=_sum_of_refused(parts),
     )
+
+
+def side_by_side(parts: Sequence[Evaluation]) -> Evaluation:
+    """One policy's results with several seeds of the same traffic as one: a single one as it is.
+
+    Every lane of every seed is an independent part. Requests and lanes are counted together; the seed becomes that
+    of `Each`.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    tally = parts[0].tally
+    for part in parts[1:]:
+        tally = tally.beside(part.tally)
+    counts: dict[str, Any] = {
+        name: sum(int(str(part.conditions[name])) for part in parts) for name in ("requests", "lanes")
+    }
+    seconds = sum(part.tally.requests / part.requests_per_second for part in parts)
+    return Evaluation(
+        policy=parts[0].policy,
+        conditions={**parts[0].conditions, **counts, "seed": Each(part.conditions["seed"] for part in parts)},
+        tally=tally,
+        requests_per_second=sum(part.tally.requests for part in parts) / seconds,
+        usage={name: float(np.mean([part.usage[name] for part in parts])) for name in parts[0].usage},
+        link_utilisation=np.mean([part.link_utilisation for part in parts], axis=0),
+        refused=_sum_of_refused(parts),
+    )
+
+
+def _sum_of_refused(parts: Sequence[Evaluation]) -> int | None:
+    counts = [part.refused for part in parts if part.refused is not None]
+    return sum(counts) if len(counts) == len(parts) else None
 
 
 def _evaluate_agent(
@@ -208,14 +253,17 @@ def _evaluate_agent(
     started = time.perf_counter()
     simulator.reset(range(lanes))
     gauge, act = domain.make_gauge(setting), agent.begin()
+    refused = 0
     for first in range(0, steps, _BLOCK):
         count = min(_BLOCK, steps - first)
         verdict = np.zeros((count, lanes), np.uint8)
         gbps = np.zeros((count, lanes))
         for i in range(count):
-            actions = act(simulator.observations(), simulator.masks())
+            could, actions = simulator.servable(), act(simulator.observations(), simulator.masks())
             outcome = simulator.step(actions).outcome
             verdict[i], gbps[i] = outcome.verdict, outcome.gbps
+            if first + i >= tally.warmup_requests:
+                refused += int((could & (outcome.verdict != 0)).sum())
         for lane in range(lanes):
             tally.add(lane, first, verdict[:, lane], gbps[:, lane])
         if first + count > tally.warmup_requests:
@@ -223,4 +271,5 @@ def _evaluate_agent(
         if progress is not None:
             progress(count * lanes)
     seconds = time.perf_counter() - started
-    return Evaluation(agent.name, conditions, tally, steps * lanes / seconds, gauge.usage, gauge.link_utilisation)
+    speed = steps * lanes / seconds
+    return Evaluation(agent.name, conditions, tally, speed, gauge.usage, gauge.link_utilisation, refused=refused)

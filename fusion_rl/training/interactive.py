@@ -50,4 +50,6 @@ def _scatter(series: Series) -> dict[str, Any]:
     if series.is_raw or series.is_level:
         dash = "dash" if series.is_level else "solid"
         return shown | {"mode": "lines", "line": {"color": QUIET, "dash": dash, "width": 1}}
+    if series.is_published:
+        return shown | {"mode": "markers", "marker": {"symbol": "circle-open", "size": 9}}
     return shown | ({"line": {"color": ACCENT, "width": 3}} if series.is_accent else {})

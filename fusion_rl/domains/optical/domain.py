@@ -1,5 +1,7 @@
 """The optical domain as the layers above know it: see `fusion_rl.domains.base.Domain`."""
 
+from dataclasses import replace
+
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.network import NetworkConfig
 from fusion_rl.config.scenarios import ScenarioConfig
@@ -8,6 +10,7 @@ from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.metrics import Gauge, Tally
 from fusion_rl.domains.optical.pipelines.orchestrator import Decisions
+from fusion_rl.domains.optical.refusals import Refusals
 from fusion_rl.domains.optical.rollout import LaneServer, Rollout, recorded, run
 from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.setting import prepare as prepare_setting
@@ -62,10 +65,21 @@ def run_heuristic(
     seed: int,
     scenario: int,
     threads: int | None,
+    count_refusals: bool = False,
 ) -> Rollout:
     """Serve a scenario's traffic with a heuristic, by name or as it is; see `rollout.run`."""
-    heuristic = HEURISTICS[policy] if isinstance(policy, str) else policy
-    return run(setting, heuristic, requests=requests, lanes=lanes, seed=seed, scenario=scenario, threads=threads)
+    refusals = Refusals(setting, lanes, setting.scenarios[scenario].warmup_requests) if count_refusals else None
+    served = run(
+        setting,
+        HEURISTICS[policy] if isinstance(policy, str) else policy,
+        requests=requests,
+        lanes=lanes,
+        seed=seed,
+        scenario=scenario,
+        threads=threads,
+        on_served=refusals,
+    )
+    return served if refusals is None else replace(served, refused=int(refusals.by_lane.sum()))
 
 
 def make_tally(setting: Setting, scenario: int, requests: int, lanes: int) -> Tally:

@@ -141,6 +141,13 @@ class Tally:
         both.largest_gbps = np.maximum(self.largest_gbps, other.largest_gbps)
         return both
 
+    def beside(self, other: "Tally") -> "Tally":
+        """The lanes of both as those of one: of as many requests each, and independent, as of another seed."""
+        both = Tally(len(self.offered) + len(other.offered), self.requests, self.warmup_requests)
+        for counts in ("offered", "blocked", "offered_gbps", "blocked_gbps", "verdicts", "largest_gbps"):
+            setattr(both, counts, np.concatenate([getattr(self, counts), getattr(other, counts)]))
+        return both
+
     @property
     def service_blocking(self) -> Estimate:
         """Share of the requests that were blocked."""

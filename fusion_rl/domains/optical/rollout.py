@@ -36,6 +36,7 @@ class Rollout:
         seconds: wall-clock time, without compilation.
         served: requests served, warm-up included.
         threads: lanes that ran side by side.
+        refused: requests that were blocked though there was room; None: nobody counted.
     """
 
     tally: Tally
@@ -43,6 +44,7 @@ class Rollout:
     seconds: float
     served: int
     threads: int
+    refused: int | None = None
 
     @property
     def utilisation(self) -> float:
@@ -66,6 +68,7 @@ def run(
     warmup_requests: int | None = None,
     threads: int | None = None,
     on_chunk: Callable[[int], None] | None = None,
+    on_served: Callable[[int, Requests, Decisions], None] | None = None,
 ) -> Rollout:
     """Serve a scenario's traffic with a policy that is a function of the network and the request.
 
@@ -79,6 +82,7 @@ def run(
         warmup_requests: requests of each lane that do not count; None: as the scenario says.
         threads: lanes that run side by side; None: one for each core.
         on_chunk: told the number of requests served since it was last called.
+        on_served: told a lane, consecutive requests of it, and what was done with them, by the lane's thread.
 
     Raises:
         SimulationError: the policy decided for spectrum that was not free.
@@ -102,7 +106,10 @@ def run(
             gbps = setting.world.class_gbps[asked.bandwidth_class]
             if asked.number >= max(warmup, 1):
                 server.look(asked, gauge)
-            tally.add(lane, asked.number, server.serve(asked).verdict, gbps)
+            decided = server.serve(asked)
+            tally.add(lane, asked.number, decided.verdict, gbps)
+            if on_served is not None:
+                on_served(lane, asked, decided)
             if on_chunk is not None:
                 on_chunk(count)
         if setting.world.rules is not None:

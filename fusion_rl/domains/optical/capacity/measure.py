@@ -154,14 +154,8 @@ def load_at(setting: Setting, method: Method, share: float, size: Size, scenario
     Raises:
         ConfigError: the traffic is too little for the share, no such load was found, or the scenario is a trace.
     """
-    if not 0 < share < 1:
-        raise ConfigError(f"a share of blocked requests lies between 0 and 1, not at {share:g}")
     counted = size.lane_requests * size.lanes
-    if share * counted < _LEAST_BLOCKED:
-        raise ConfigError(
-            f"of {counted:,} requests {share * 100:g} % are {share * counted:.3g}: too few to find the load by; ask "
-            f"for {math.ceil(_LEAST_BLOCKED / share):,} requests or more"
-        )
+    require_enough(share, counted)
     prepared = method.prepare(setting, scenario, size)
 
     def found(load_erlang: float) -> Estimate:
@@ -176,6 +170,21 @@ def load_at(setting: Setting, method: Method, share: float, size: Size, scenario
     slope = (found(load * _NEAR).mean - found(load / _NEAR).mean) / (load * _NEAR - load / _NEAR)
     there = found(load)
     return LoadAt(load, there.ci95 / slope if slope > 0 else math.nan, there)
+
+
+def require_enough(share: float, requests: int) -> None:
+    """Make sure that a load can be found by the share of so many requests.
+
+    Raises:
+        ConfigError: it is no share, or there are too few.
+    """
+    if not 0 < share < 1:
+        raise ConfigError(f"a share of blocked requests lies between 0 and 1, not at {share:g}")
+    if share * requests < _LEAST_BLOCKED:
+        raise ConfigError(
+            f"of {requests:,} requests {share * 100:g} % are {share * requests:.3g}: too few to find the load by; ask "
+            f"for {math.ceil(_LEAST_BLOCKED / share):,} requests or more"
+        )
 
 
 def _around(too_much: Callable[[float], float], start: float, share: float) -> tuple[float, float]:
