@@ -187,7 +187,7 @@ def _evaluate_all(
     config: ExperimentConfig,
     names: Sequence[str],
     numbers: Sequence[int],
-    sizes: dict[str, int],
+    sizes: dict[str, Any],
     record: str | None,
     trust: bool,
 ) -> list["Evaluation"]:

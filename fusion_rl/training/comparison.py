@@ -166,7 +166,7 @@ def compare(
         FusionRLError: a policy, load or seed cannot be used, or there is too little traffic; nothing is written.
     """
     from fusion_rl.tracking.mlflow_store import open_store
-    from fusion_rl.training.run import tags_of
+    from fusion_rl.training.description import tags_of
 
     execution, domain = config.execution, domain_of(config)
     chosen_seeds = tuple(seeds) or (execution.eval_seed,)
