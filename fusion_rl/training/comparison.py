@@ -184,6 +184,7 @@ def compare(
         "compare.lanes": lanes,
     }
     tags = tags_of(at, setting) | {COMPARISON_TAG: ", ".join(policies)}
+    del tags["algorithm"]  # each policy has its own
     name = execution.run_name or f"comparison of {', '.join(policies)}"
     with open_store(execution.tracking_dir).start(
         execution.experiment_name or config.name, name, parameters, tags
