@@ -135,6 +135,8 @@ def _print(result: "Comparison") -> None:
         "± is the half-width of a 95 % interval over independent lanes; at each load all policies met the same "
         "requests, and differences and ratios are paired lane by lane."
     )
+    for policy in result.knowing:
+        typer.echo(f"{policy} is told how long each request is going to stay, which the other policies do not know")
     for policy, count in result.refusals.items():
         typer.echo(f"{policy} left {count:,} requests blocked although a candidate path had room for them")
     if result.share is not None:

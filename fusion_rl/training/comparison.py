@@ -18,7 +18,7 @@ from fusion_rl.tracking.base import RunLog
 from fusion_rl.training.compare import paired_half_width
 from fusion_rl.training.evaluate import DEFAULT_LANES, DEFAULT_REQUESTS, Evaluation
 from fusion_rl.training.loads import at_loads, check_agents, over_loads, over_seeds
-from fusion_rl.training.policies import Policy, find
+from fusion_rl.training.policies import Policy, find, knows_holding_times
 
 if TYPE_CHECKING:
     from fusion_rl.domains.optical.capacity.measure import LoadAt, Size
@@ -75,6 +75,7 @@ class Comparison:
         share: of the requests, for `carried`; None: it was not asked for.
         carried: policy -> load at which it blocks that share, or why none was found.
         references: what others published of the same network and traffic.
+        knowing: policies that are told how long each request is going to stay, which the others are not.
     """
 
     run_id: str
@@ -82,6 +83,7 @@ class Comparison:
     share: float | None = None
     carried: "dict[str, LoadAt | str]" = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
+    knowing: tuple[str, ...] = ()
 
     @property
     def refusals(self) -> dict[str, int]:
@@ -103,6 +105,7 @@ class Comparison:
                 }
                 for load, found in self.loads.items()
             ],
+            "knowing_holding_times": self.knowing,
             "share": self.share,
             "load_carried": {
                 policy: {"problem": at} if isinstance(at, str) else {"load_erlang": at.load_erlang, "ci95": at.ci95}
@@ -122,6 +125,7 @@ class Comparison:
                     "service_blocking": one.service_blocking.mean,
                     "ci95": one.service_blocking.ci95,
                     **vars(paired(found[0], one)),
+                    "knows_holding_times": one.policy in self.knowing,
                     "bit_rate_blocking": one.tally.bit_rate_blocking.mean,
                     "refused_requests": one.refused,
                     "requests_per_second": one.requests_per_second,
@@ -199,7 +203,8 @@ def compare(
                 told(f"the load that {policy.name} carries")
                 measured = {load: found[number].service_blocking.mean for load, found in loads.items()}
                 carried[policy.name] = _carried(config, policy, scenario, chosen_seeds, share, measured, size)
-        result = Comparison(run.run_id, loads, share, carried, tuple(references))
+        knowing = tuple(policy.name for policy in chosen if knows_holding_times(policy))
+        result = Comparison(run.run_id, loads, share, carried, tuple(references), knowing)
         _record(run, result)
     return result
 

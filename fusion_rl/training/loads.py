@@ -111,8 +111,9 @@ def check_agents(
     torch.set_num_threads(config.execution.torch_threads if threads is None else threads)
     met = [config.execution.eval_seed if seed is None else seed for seed in seeds]
     for agent in agents:
-        shown = config.model_copy(update={"algorithm": agent.config.algorithm})
-        require_fit(agent, domain_of(config).make_simulator(shown, setting, 1, 0))
+        if agent.in_rollouts is None:  # else it fits any network
+            shown = config.model_copy(update={"algorithm": agent.config.algorithm})
+            require_fit(agent, domain_of(config).make_simulator(shown, setting, 1, 0))
         if agent.config.execution.seed in met:
             warnings.warn(
                 f"policy {agent.name} was trained with seed {agent.config.execution.seed} too: on this traffic "

@@ -85,6 +85,18 @@ def as_policy(name: str, agent: "BaseAlgorithm", config: ExperimentConfig) -> Ag
     return Agent(name, begin, config, agent.observation_space, agent.action_space, in_rollouts)
 
 
+def knows_holding_times(policy: Policy) -> bool:
+    """Whether a policy is told how long each request is going to stay: more than heuristics and most agents know."""
+    if not isinstance(policy, Agent):
+        return False
+    score = getattr(policy.config.algorithm, "score", None)
+    if score is not None:
+        from fusion_rl.domains.optical.scores import SCORES
+
+        return SCORES[score].known_holding
+    return isinstance(policy.observation_space, spaces.Dict) and "holding_time" in policy.observation_space.spaces
+
+
 def require_fit(agent: Agent, simulator: BatchSimulator) -> None:
     """Refuse an agent that was trained on other observations or actions than a simulator has.
 
