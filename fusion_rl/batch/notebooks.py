@@ -2,15 +2,20 @@
 
 import ast
 import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import nbformat
 import papermill
+import psutil
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -22,6 +27,7 @@ from fusion_rl.analysis.runs import checkout
 from fusion_rl.config import yaml_text
 from fusion_rl.errors import NotebookError, UnknownNameError, nearest_hint
 from fusion_rl.tracking.mlflow_store import open_store
+from fusion_rl.training.interrupts import Interrupted
 
 KERNEL = "python3"
 ARTIFACT_FOLDER = "notebook"
@@ -122,11 +128,22 @@ def run_notebook(
         UnknownNameError: there is no such notebook.
         NotebookError: a parameter is unknown or of another type (nothing is written), or a cell failed (the
             notebook is kept, up to there).
+        Interrupted: Ctrl-C or SIGTERM ended it; a training in it has saved what it had.
     """
     notebook, values = find_notebook(name_or_path), dict(parameters or {})
     check_parameters(notebook, notebook_parameters(notebook), values)
     made = _made_output(notebook, output)
-    _execute(notebook, made, values)
+    try:
+        _execute(notebook, made, values)
+    except (NotebookError, Interrupted):
+        if made.is_file():
+            _keep(made)
+        raise
+    return _keep(made)
+
+
+def _keep(made: Path) -> ExecutedNotebook:
+    """Write the page of an executed notebook, and keep both with the run that the notebook made."""
     html = made.with_suffix(".html")
     _write(html, HTMLExporter().from_filename(str(made))[0])  # type: ignore[no-untyped-call]
     run = _run_of(made)
@@ -190,20 +207,50 @@ class _ThisInterpreter(AsyncKernelManager):
         return KernelSpec(**get_kernel_dict(), env={TERMINAL_VARIABLE: terminal})
 
 
+class _KernelInterrupts:
+    """Passes SIGINT and SIGTERM on to the kernel, so that the cell that runs can save; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {each: signal.signal(each, self._arrived) for each in (signal.SIGINT, signal.SIGTERM)}
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _arrived(self, number: int, _: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if self.received is not None:
+            raise Interrupted(f"ended by {name}")
+        self.received = name
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):
+                if any("ipykernel" in word for word in child.cmdline()):
+                    child.send_signal(signal.SIGINT)
+
+
 def _execute(notebook: Path, made: Path, values: dict[str, Any]) -> None:
     partial = made.with_name(f".{made.stem}-{os.getpid()}.partial.ipynb")
+    interrupts = _KernelInterrupts()
     try:
-        papermill.execute_notebook(
-            notebook,
-            partial,
-            values,
-            kernel_name=KERNEL,
-            kernel_manager_class=_ThisInterpreter,
-            # on a terminal the cells show their own progress, and two bars would overwrite each other
-            progress_bar=not sys.stderr.isatty(),
-            start_timeout=_START_LIMIT_S,
-        )
+        with interrupts:
+            papermill.execute_notebook(
+                notebook,
+                partial,
+                values,
+                kernel_name=KERNEL,
+                kernel_manager_class=_ThisInterpreter,
+                # on a terminal the cells show their own progress, and two bars would overwrite each other
+                progress_bar=not sys.stderr.isatty(),
+                start_timeout=_START_LIMIT_S,
+            )
     except PapermillExecutionError as error:
+        if interrupts.received is not None:
+            raise Interrupted(f"ended by {interrupts.received} in cell {error.exec_count}") from error
         raise NotebookError(
             f"notebook {notebook.stem} failed in cell {error.exec_count}: {error.ename}: {error.evalue}; "
             f"the notebook up to there: {made}"

@@ -12,7 +12,7 @@ from fusion_rl.batch import progress
 from fusion_rl.batch.executors import EXECUTORS, Runner
 from fusion_rl.batch.jobs import jobs_of
 from fusion_rl.batch.plan import read_plan
-from fusion_rl.batch.state import LEFT_TO_DO, Batch, Record, State, create, find, refuse_existing
+from fusion_rl.batch.state import LEFT_TO_DO, Batch, Record, State, create, find, names, refuse_existing
 from fusion_rl.errors import BatchError, FusionRLError
 from fusion_rl.tracking.base import BATCH_TAG, NOTE_TAG, RunLog, RunStatus
 from fusion_rl.tracking.processes import is_here
@@ -22,11 +22,15 @@ _LOOK_EVERY_S = 0.3  # at the records of the jobs
 _SHOW_EVERY_S = 3.0  # what the run store knows
 
 
-def run_batch(plan: str | Path | Mapping[str, Any], *, console: Console | None = None, **changes: Any) -> Batch:
+def run_batch(
+    plan: str | Path | Mapping[str, Any], *, go_on: bool = False, console: Console | None = None, **changes: Any
+) -> Batch:
     """Carry out a plan.
 
     Args:
         plan: YAML file, or its values.
+        go_on: where there is a batch of this very plan already, do what is left of it; for notebooks, which are run
+            again from the top.
         console: where progress is shown; None: on standard error.
         changes: what replaces the plan's own values: name, executor, processes, tracking_dir.
 
@@ -39,8 +43,12 @@ def run_batch(plan: str | Path | Mapping[str, Any], *, console: Console | None =
     from fusion_rl.tracking.mlflow_store import open_store
 
     read, folder = read_plan(plan, **changes)
-    refuse_existing(read)
     jobs = jobs_of(read, folder)
+    if go_on and read.name in names(read.tracking_dir):
+        begun = find(read.name, read.tracking_dir)
+        if list(begun.jobs.values()) == jobs:
+            return resume_batch(begun.folder, executor=read.executor, processes=read.processes, console=console)
+    refuse_existing(read)
     EXECUTORS[read.executor].check()
     store = open_store(read.tracking_dir)
     told = {"jobs": len(jobs), "steps": ", ".join(read.in_order()), "executor": read.executor}

@@ -40,7 +40,7 @@ def run(
     """Carry out a plan; exit code 1 where a run did not end well."""
     _check(executor)
     given = {"name": name, "executor": executor, "processes": processes, "tracking_dir": tracking_dir}
-    changes = {key: value for key, value in given.items() if value is not None}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     with one_line_warnings(), redirect_stdout(sys.stderr):
         if not dry_run:
             from fusion_rl.batch.run import run_batch

@@ -126,7 +126,7 @@ def test_a_stopped_job_goes_on_from_its_checkpoint_to_the_same_weights(chain: Ba
 
 
 def test_an_unknown_batch_is_refused_with_the_nearest(chain: Batch) -> None:
-    with pytest.raises(BatchError, match="no batch 'ayn'.*did you mean 'any'"):
+    with pytest.raises(BatchError, match=r"no batch 'ayn'.*did you mean 'any'"):
         find("ayn", chain.tracking_dir)
 
 

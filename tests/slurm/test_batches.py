@@ -1,4 +1,4 @@
-"""Batches as jobs of a cluster: arrays that a real SLURM runs, cancels and loses; time limits, by submitit's own double."""
+"""Batches as jobs of a real SLURM that cancels one of them and loses another."""
 
 import os
 import signal
