@@ -28,8 +28,8 @@ from fusion_rl.analysis.report import RunCard, comparison_table, progress_consol
 from fusion_rl.analysis.runs import comparison, runs_frame, standing, store_folder
 from fusion_rl.config.load import load
 from fusion_rl.envs.make import domain_of
+from fusion_rl.training.again import train_or_resume
 from fusion_rl.training.evaluate import evaluate
-from fusion_rl.training.run import train
 
 # %% [markdown]
 # ## The experiment
@@ -57,7 +57,7 @@ domain_of(config).conditions(prepared, 0)
 # environment, the single environment and a replay: anything but 0 would be a fault of the simulator.
 
 # %%
-result = train(config, console=progress_console())
+result = train_or_resume(config, console=progress_console())
 RunCard(result, config)
 
 # %% [markdown]

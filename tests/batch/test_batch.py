@@ -16,7 +16,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from fusion_rl.batch import progress
-from fusion_rl.batch.executors import SlurmRunner
+from fusion_rl.batch.executors import SlurmRunner, start_worker
 from fusion_rl.batch.jobs import jobs_of
 from fusion_rl.batch.plan import read_plan
 from fusion_rl.batch.run import resume_batch
@@ -258,3 +258,36 @@ def test_a_job_that_is_out_of_time_saves_and_is_put_back_by_submitit(
     until(lambda: batch.record("long-seed1").attempts == 2, 120, "it was put back")
     until(lambda: not runner.active(), 300, "it is over")
     require_each_done_once(batch, [2])
+
+
+TRAINS = """from fusion_rl.config.load import load
+from fusion_rl.training.again import train_or_resume
+config = load(experiment, overrides=[f"execution.tracking_dir='{tracking_dir}'", *settings]).config
+print(train_or_resume(config).weights_sha256)"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "state"), [(signal.SIGTERM, State.STOPPED), (signal.SIGKILL, State.KILLED)])
+def test_a_notebook_that_is_ended_goes_on_with_its_training_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, state: State
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.chdir(tmp_path)
+    write_notebook(tmp_path, TRAINS)
+    made = nbformat.read(tmp_path / "small.ipynb", as_version=4)
+    made.cells[0].source = "experiment = ''  # file\ntracking_dir = ''  # store\nsettings = []  # any other"
+    nbformat.write(made, tmp_path / "small.ipynb")
+    settings = {"experiment": "tiny.yaml", **LONG["settings"]}
+    batch = begin(tmp_path, {"look": {"notebook": "small.ipynb", "settings": settings}})
+    worker = start_worker(batch.folder, "look", batch.log_file("look"))
+    until(lambda: any((batch.tracking_dir / "checkpoints").glob("*/latest*")), 240, "something is saved")
+    worker.send_signal(number)
+    worker.wait(120)
+    assert batch.record("look").state is state
+    [run] = runs(batch)
+    if state is State.STOPPED:
+        kept = batch.tracking_dir / "checkpoints" / run.run_id
+        assert any(kept.glob("emergency*")), "the training in the notebook was told, and saved"
+    assert start_worker(batch.folder, "look", batch.log_file("look")).wait(400) == 0
+    require_each_done_once(batch, [2])
+    assert runs(batch)[0].tags["resumed"] == "1"
