@@ -19,6 +19,7 @@ from fusion_rl.errors import BatchError
 
 _SAVING_LIMIT_S = 120.0  # how long a job that is told to stop may take to save
 _QUEUE_EVERY_S = 3.0  # the cluster's queue is asked no more often
+_PATIENCE_S = 600.0  # how long it may not answer
 
 
 class Runner(ABC):
@@ -128,6 +129,7 @@ class SlurmRunner(Runner):
         self._numbers: dict[str, str] = self._kept()
         self._queue: set[str] = set()
         self._asked = -_QUEUE_EVERY_S
+        self._answered = float("-inf")
         self._executor = self._make()
 
     @classmethod
@@ -149,20 +151,25 @@ class SlurmRunner(Runner):
         for job, one in zip(jobs, submitted, strict=True):
             self._jobs[job], self._numbers[job] = one, str(one.job_id)
         write_json(folder / "slurm" / "numbers.json", self._numbers)
-        self._asked = -_QUEUE_EVERY_S
+        self._queue |= {self._numbers[job] for job in jobs}
+        self._asked = time.monotonic()
 
     def active(self) -> set[str]:
         if self._cluster != "slurm":
             return {job for job, one in self._jobs.items() if not one.done()}
         if self._numbers and time.monotonic() - self._asked >= _QUEUE_EVERY_S:
-            self._asked, self._queue = time.monotonic(), _queue()
+            self._asked = time.monotonic()
+            try:
+                self._answered, self._queue = self._asked, _queue()
+            except BatchError:  # a busy controller may not answer for a while; until then all is as it was
+                if self._asked - self._answered > _PATIENCE_S:
+                    raise
         return {job for job, number in self._numbers.items() if number in self._queue}
 
     def stop(self) -> str:
         numbers = sorted({self._numbers[job].partition("_")[0] for job in self.active()}, key=int)
-        return f"jobs {' '.join(numbers)} go on in the cluster; to end them: scancel {' '.join(numbers)}" * bool(
-            numbers
-        )
+        said = " ".join(numbers)
+        return f"jobs {said} go on in the cluster; to end them: scancel {said}" if numbers else ""
 
     def _kept(self) -> dict[str, str]:
         file = self._batch.folder / "slurm" / "numbers.json"

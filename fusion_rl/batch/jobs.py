@@ -12,6 +12,7 @@ from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import load
 from fusion_rl.config.sources import CONCERNS, existing_file
 from fusion_rl.errors import ConfigError, NotebookError
+from fusion_rl.tuning.definition import PREFIX
 
 _OURS = ("execution.tracking_dir", "execution.experiment_name", "execution.run_name")
 _SETTINGS = "settings"  # a notebook's parameter that takes what the command line's --set takes
@@ -76,7 +77,8 @@ def jobs_of(plan: Plan, folder: Path) -> list[Job]:
 
 def _trainings(plan: Plan, name: str, step: Step, before: list[Any], folder: Path, origin: str) -> Iterator[Job]:
     """The runs of a step: one for each point of its grid, and for each job that it goes on from."""
-    base = _base(plan, step, folder, origin)
+    model = _model(step)
+    base = _base(plan, step, model, folder, origin)
     for parent in before:
         for point in _points(step):
             chosen = {key: _located(key, value, folder, origin) for key, value in {**step.settings, **point}.items()}
@@ -98,15 +100,24 @@ def _trainings(plan: Plan, name: str, step: Step, before: list[Any], folder: Pat
             if parent is not None:
                 _check_goes_on(parent, config, origin)
             after = parent.name if parent is not None else None
-            yield Job(job_name, name, at, after=after, resume_from=step.resume_from, config=config)
+            yield Job(job_name, name, at, after=after, resume_from=model, config=config)
 
 
-def _base(plan: Plan, step: Step, folder: Path, origin: str) -> str | dict[str, Any] | None:
+def _model(step: Step) -> str | None:
+    """The stored model that a step goes on from, of `study:NAME` the checkpoint that is best now."""
+    if step.resume_from is None or not step.resume_from.startswith(PREFIX):
+        return step.resume_from
+    from fusion_rl.tuning.results import best_of
+
+    return str(best_of(step.resume_from).checkpoint)
+
+
+def _base(plan: Plan, step: Step, model: str | None, folder: Path, origin: str) -> str | dict[str, Any] | None:
     """The experiment that a step begins with; None: that of each job it goes on from."""
-    if step.resume_from is not None:
+    if model is not None:
         from fusion_rl.training.ancestry import find_parent
 
-        parent = find_parent(step.resume_from, plan.tracking_dir)  # now, so that a wrong name does not come out later
+        parent = find_parent(model, plan.tracking_dir)  # now, so that a wrong name does not come out later
         return parent.experiment() if step.experiment is None else _experiment(step.experiment, folder, origin)
     return None if step.experiment is None else _experiment(step.experiment, folder, origin)
 

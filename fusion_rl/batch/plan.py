@@ -59,7 +59,7 @@ class Step(Settings):
         default=None, min_length=1, description="step whose best checkpoints this one goes on from"
     )
     resume_from: str | None = Field(
-        default=None, min_length=1, description="run, checkpoint or models:/NAME@ALIAS to go on from, as train takes it"
+        default=None, min_length=1, description="run, checkpoint, models:/NAME@ALIAS or study:NAME to go on from"
     )
     settings: dict[str, Any] = Field(default={}, description="what all runs of this step have in common")
     grid: dict[str, tuple[Any, ...]] = Field(default={}, description="setting or parameter -> the values it takes")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -254,7 +255,8 @@ def test_a_job_that_is_out_of_time_saves_and_is_put_back_by_submitit(
     runner = SlurmRunner(batch, None, cluster="local")
     runner.start(["long-seed1"])
     until(lambda: any((batch.tracking_dir / "checkpoints").glob("*/latest*")), 120, "something is saved")
-    runner._jobs["long-seed1"]._interrupt()
+    [task] = psutil.Process(int(runner._numbers["long-seed1"])).children()  # below submitit's controller
+    task.send_signal(signal.SIGUSR2)
     until(lambda: batch.record("long-seed1").attempts == 2, 120, "it was put back")
     until(lambda: not runner.active(), 300, "it is over")
     require_each_done_once(batch, [2])

@@ -102,6 +102,8 @@ BAD: dict[str, tuple[dict[str, Any], type[FusionRLError], str]] = {
     "a config path that a notebook cannot have": (
         {"a": {"notebook": "01_train_and_compare", "settings": {"execution.sed": 1}}}, UnknownNameError, "n.seed"
     ),
+    "a study that there is not": ({"a": {"resume_from": "study:gone"}}, FusionRLError, "there are no studies"),
+    "a model that there is not": ({"a": {"resume_from": "gone.bundle"}}, FusionRLError, "gone.bundle"),
     "a notebook with a chain": ({"a": {"notebook": "05_parity", "after": "b"}}, ConfigError, "goes without after"),
     "a step after a notebook": (
         {"a": {"notebook": "05_parity"}, "b": {"after": "a"}}, ConfigError, "only a training can be gone on from"
