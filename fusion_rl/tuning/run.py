@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fusion_rl.errors import FusionRLError, StudyError, TrackingError
+from fusion_rl.tracking.base import BLOCKING as HEADLINE
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.training.interrupts import Interrupts
 from fusion_rl.tuning import results
@@ -163,7 +164,7 @@ class _Crew:
         if not complete:
             return
         top = min(complete, key=lambda one: one.blocking or 0.0)
-        run.log_metrics({BLOCKING: top.blocking or 0.0})
+        run.log_metrics(dict.fromkeys((HEADLINE, BLOCKING), top.blocking or 0.0))
         if top.ci95 is not None:
             run.log_metrics({BLOCKING_CI95: top.ci95})
         note = f"{self.opened.plan.definition.question}\n\n{_note(study.study_name, top, len(complete))}"

@@ -18,6 +18,7 @@ from rich.console import Console
 from fusion_rl.config.load import save_resolved
 from fusion_rl.domains.base import Estimate
 from fusion_rl.errors import StudyError, TrainingStopped
+from fusion_rl.tracking.base import BLOCKING as HEADLINE
 from fusion_rl.tracking.base import RunLog, RunRecord, RunStatus
 from fusion_rl.training.run import can_resume, resume, train
 from fusion_rl.tuning.spaces import Space
@@ -98,7 +99,7 @@ class Trials:
             except Exception:
                 run.set_tags({STATE_TAG: TrialState.FAIL.name})
                 raise
-            run.log_metrics({BLOCKING: outcome.blocking, SECONDS: outcome.seconds})
+            run.log_metrics({HEADLINE: outcome.blocking, BLOCKING: outcome.blocking, SECONDS: outcome.seconds})
             if np.isfinite(outcome.ci95):
                 run.log_metrics({BLOCKING_CI95: outcome.ci95})
             run.set_tags({STATE_TAG: TrialState.COMPLETE.name, "best_run": outcome.best_run})
