@@ -89,7 +89,9 @@ INI
   # by the environment: anybody on the machine can read a command line
   export MLFLOW_BACKEND_STORE_URI=postgresql+psycopg://fusion_rl:$POSTGRES_PASSWORD@127.0.0.1:$POSTGRES_PORT/mlflow
   cd "$FOLDER"
+  # a worker that takes more than 5 s for its imports, on a busy machine, would otherwise be ended, again and again
   setsid python -m mlflow server --app-name basic-auth --host "$HOST" --port "$PORT" --workers 2 \
+    --uvicorn-opts "--timeout-worker-healthcheck 120" \
     --artifacts-destination "$FOLDER/artifacts" ${ALLOWED_HOSTS:+--allowed-hosts "$ALLOWED_HOSTS"} \
     > "$FOLDER/mlflow.log" 2>&1 < /dev/null &
   echo $! > "$FOLDER/mlflow.pid"
