@@ -138,7 +138,13 @@ case $COMMAND in
     ;;
   stop)
     find_postgres
-    if is_running; then kill -TERM -- "-$(cat "$FOLDER/mlflow.pid")"; fi
+    if is_running; then
+      kill -TERM -- "-$(cat "$FOLDER/mlflow.pid")"
+      for _ in $(seq 60); do
+        is_running || break
+        sleep 0.5
+      done
+    fi
     rm -f "$FOLDER/mlflow.pid"
     if [ -e "$FOLDER/postgres/postmaster.pid" ]; then
       as_postgres "$POSTGRES_BIN/pg_ctl" -D "$FOLDER/postgres" -m fast -w stop > /dev/null

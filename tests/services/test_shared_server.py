@@ -56,6 +56,7 @@ def server() -> Iterator[tuple[Path, str, dict[str, str]]]:
     """A running server: its folder, its address, and the settings that it was started with."""
     if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) and shutil.which("initdb") is None:
         pytest.skip("PostgreSQL is not installed")
+    pytest.importorskip("flask_wtf", reason="MLflow's logins need Flask-WTF")
     # not pytest's own folder: PostgreSQL's user, which is not root, has to reach it
     folder = Path(tempfile.mkdtemp(prefix="fusion-rl-server-"))
     ports = {"PORT": str(free_port()), "POSTGRES_PORT": str(free_port())}
