@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PREFIXES = ("rollout/", "train/")  # of the metrics that tell how a training went
 _STEPS = "training steps (requests decided, all lanes)"
 COLOURS = (INK, "#2f6f9f", "#8f2d63", "#4b7f3a", "#b07d1e", "#67707c", "#3d8c84", "#a05a2c")
-_MARKERS = "osD^vPX*"
+MARKERS = "osD^vPX*"
 _BESIDE = 0.15  # of a load: how far from those compared a published figure may be, to be drawn
 _SMOOTHED_SHARE = 0.1  # of the points: what a smoothed curve is the mean of
 
@@ -243,7 +243,7 @@ def _words(metric: str) -> str:
 
 def _draw_panel(axes: Axes, panel: Panel, x_label: str) -> None:
     colours = iter(COLOURS * len(panel.series))
-    marks = iter(_MARKERS * len(panel.series))
+    marks = iter(MARKERS * len(panel.series))
     for one in panel.series:
         if one.is_raw or one.is_level:
             style = {"linewidth": 1, "linestyle": (0, (5, 3))} if one.is_level else {"linewidth": 0.9, "alpha": 0.7}
