@@ -35,6 +35,7 @@ BUSY = LinearSegmentedColormap.from_list("busy", ["#f3d9b1", "#eda263", "#d55b4f
 _WIDTH_IN = 8.6
 _HEADER_IN = 1.12  # title and three lines of conditions
 _MAP_WIDTH_IN = 6.8  # without the colour bar
+_NAME_IN_CIRCLE = 3  # letters of a node's name that fit into its circle
 _SMALL_NODES = 60  # up to these, a map is worth the seconds of trying several
 _LOG_FROM = 10.0  # largest over smallest mean from which a linear axis would hide the small ones
 
@@ -116,6 +117,7 @@ def utilisation_map(
     figure, axes = map_frame(title, conditions or _conditions(setting), setting.topology)
     draw_topology(axes, setting.topology, BUSY(norm(link_utilisation)))
     bar = figure.colorbar(ScalarMappable(norm, BUSY), ax=axes, shrink=0.75, aspect=28, pad=0.03)
+    bar.ax.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     bar.set_label(label, color=INK)
     bar.ax.tick_params(labelcolor=INK, color=QUIET)
@@ -148,9 +150,15 @@ def draw_topology(axes: Axes, topology: "Topology", colours: Sequence[Any]) -> N
             )
         )
     across, up = zip(*positions.values(), strict=True)
-    axes.scatter(across, up, s=110 if crowded else 330, color="white", edgecolor=INK, linewidth=1.3, zorder=3)
+    long_names = max(map(len, topology.nodes)) > _NAME_IN_CIRCLE
+    if long_names:
+        axes.update_datalim(list(positions.values()))
+    else:
+        axes.scatter(across, up, s=110 if crowded else 330, color="white", edgecolor=INK, linewidth=1.3, zorder=3)
+    around = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": INK} if long_names else None
     for node, place in positions.items():
-        axes.annotate(node, place, ha="center", va="center", size=6 if crowded else 9, color=INK, zorder=4)
+        size = 6 if crowded else 9
+        axes.annotate(node, place, ha="center", va="center", size=size, color=INK, bbox=around, zorder=4)
     axes.set_aspect("equal")
     axes.margins(0.06)
     axes.axis("off")
