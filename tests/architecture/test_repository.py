@@ -51,5 +51,5 @@ def test_no_module_is_longer_than_can_be_read_in_a_sitting() -> None:
 
 def test_make_without_a_target_explains_the_targets() -> None:
     done = subprocess.run(["make"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    for target in ("demo", "test", "slow", "bench", "ui", "lab", "clean"):
+    for target in ("demo", "test", "slow", "bench", "ui", "lab", "pair", "clean"):
         assert re.search(rf"^  {target} ", done.stdout, re.MULTILINE), target
