@@ -36,6 +36,7 @@ ALGORITHMS: dict[str, dict[str, object]] = {
     "a2c": {"n_steps": 8},
     "dqn": {"learning_starts": 100, "buffer_size": 600, "batch_size": 16, "target_update_interval": 200},
     "qr-dqn": {"learning_starts": 100, "buffer_size": 600, "batch_size": 16, "n_quantiles": 5},
+    "evolution": {"score": "linear", "population": 4, "requests": 20, "warmup_requests": 10},
 }
 
 
@@ -46,11 +47,12 @@ def tiny_config(folder: Path, algorithm: str = "maskable-ppo", **execution: obje
         "load_erlang": 40.0,
         "arrivals": {"kind": "on-off", "mean_on_time": 5.0, "mean_off_time": 5.0},
     }
+    network = {} if algorithm == "evolution" else {"net_arch": [8]}
     return load(
         "deeprmsa-nsfnet",
         network=tiny.NETWORK.model_dump(mode="json"),
         scenarios={"scenarios": [tiny.SCENARIO.model_dump(mode="json"), busy]},
-        algorithm={"name": algorithm, "net_arch": [8], **ALGORITHMS[algorithm]},
+        algorithm={"name": algorithm, **ALGORITHMS[algorithm], **network},
         execution={
             "lanes": 4, "timesteps": STEPS, "progress": False, "eval_every": 300, "checkpoint_every": 250,
             "eval_requests": 200, "eval_lanes": 2, "final_requests": 400, "final_lanes": 8, "register_model": False,

@@ -144,7 +144,7 @@ class Evolution(BaseAlgorithm):
             self.network, self.scenarios = state["network"], list(state["scenarios"])
         if state["optimiser"] is not None:
             self._optimiser = self._begin()
-            self._optimiser.__setstate__(dict(state["optimiser"]))
+            vars(self._optimiser).update(state["optimiser"])
 
     def heuristic(self, values: Floats | None = None, scenario: int = 0, setting: Setting | None = None) -> Heuristic:
         """The score with these parameters, or with its own, as rollouts run it."""
@@ -280,6 +280,9 @@ class Evolution(BaseAlgorithm):
 
 
 def _state_of(optimiser: CMA) -> dict[str, Any]:
-    """What the library keeps, as plain data; it leaves the generator out, which each generation seeds anew."""
-    kept = optimiser.__getstate__()
+    """What the library keeps, as plain data, but for the generator, which each generation seeds anew.
+
+    Not what it pickles: there the covariance loses the last bits of one of its halves.
+    """
+    kept = {name: value for name, value in vars(optimiser).items() if name != "_rng"}
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in kept.items()}
