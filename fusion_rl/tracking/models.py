@@ -20,10 +20,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
-from fusion_rl.errors import CheckpointError, TrackingError, nearest_hint
+from fusion_rl.errors import CheckpointError, TrackingError, UnknownNameError, nearest_hint
 from fusion_rl.tracking.base import Example
 from fusion_rl.tracking.pyfunc import ALGORITHM, CHECKPOINT, input_example, signature_of, zeros_for
-from fusion_rl.tracking.sb3_classes import sb3_class
+from fusion_rl.tracking.sb3_classes import load_zip
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -210,11 +210,12 @@ def _location_in_run(client: MlflowClient, run_id: str, path: str) -> str:
 
 def _load_checkpoint(checkpoint: Path, algorithm: str) -> BaseAlgorithm:
     """Read the zip once before anything is stored, so that what is stored can be read."""
-    algorithm_class = sb3_class(algorithm)
     if not checkpoint.is_file():
         raise CheckpointError(f"checkpoint {str(checkpoint)!r} does not exist")
     try:
-        return algorithm_class.load(checkpoint, device="cpu")
+        return load_zip(algorithm, checkpoint)
+    except UnknownNameError:
+        raise
     except Exception as error:  # SB3 lets through whatever zipfile, pickle and torch raise
         raise CheckpointError(
             f"checkpoint {str(checkpoint)!r} cannot be read as a {algorithm} policy: {error}"

@@ -18,7 +18,7 @@ from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schem
 
 from fusion_rl.errors import TrackingError
 from fusion_rl.tracking.base import Example
-from fusion_rl.tracking.sb3_classes import MASKED, RECURRENT, sb3_class
+from fusion_rl.tracking.sb3_classes import MASKED, RECURRENT, load_zip
 
 if TYPE_CHECKING:
     from gymnasium import Space
@@ -33,7 +33,7 @@ class SB3Policy(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         self._algorithm = str(context.model_config[ALGORITHM])
-        self._policy: BaseAlgorithm = sb3_class(self._algorithm).load(context.artifacts[CHECKPOINT], device="cpu")
+        self._policy: BaseAlgorithm = load_zip(self._algorithm, context.artifacts[CHECKPOINT])
 
     # MLflow reads the annotation of model_input; of arrays and dicts of arrays it can only be told the former
     def predict(

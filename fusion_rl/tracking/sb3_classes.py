@@ -5,7 +5,9 @@ Apart from the wrapper that uses it, so that others can read the table without i
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusion_rl.errors import UnknownNameError
@@ -45,3 +47,16 @@ def sb3_class(algorithm: str) -> type[BaseAlgorithm]:
     module, _, name = SB3_CLASSES[algorithm].partition(":")
     found: type[BaseAlgorithm] = getattr(import_module(module), name)
     return found
+
+
+def load_zip(algorithm: str, path: str | Path, device: str = "cpu") -> BaseAlgorithm:
+    """The agent in a zip that its class saved. It unpickles: a zip from a stranger runs the stranger's code.
+
+    Raises:
+        UnknownNameError: if the table has no such algorithm.
+        Exception: whatever Stable-Baselines3 lets through of zipfile, pickle and torch.
+    """
+    with warnings.catch_warnings():
+        # of a DQN that was saved with its buffer of returns of several steps: Stable-Baselines3 takes these for ignored
+        warnings.filterwarnings("ignore", "`n_steps=", UserWarning)
+        return sb3_class(algorithm).load(path, device=device)

@@ -19,7 +19,7 @@ import yaml
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import dump
 from fusion_rl.errors import CheckpointError
-from fusion_rl.tracking.sb3_classes import sb3_class
+from fusion_rl.tracking.sb3_classes import load_zip
 from fusion_rl.training import bundle
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def _read_zip(path: Path, device: str) -> Checkpoint:
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
     try:
-        agent = sb3_class(config.algorithm.name).load(path, device=device)
+        agent = load_zip(config.algorithm.name, path, device)
     except Exception as error:  # whatever unpickling a damaged file may raise
         raise CheckpointError(f"checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
     _require_weights(path, agent, expected)

@@ -1,5 +1,6 @@
 """Networks that treat paths alike: permuted paths have permuted logits, and the value does not mind."""
 
+import warnings
 from itertools import permutations
 from typing import Any
 
@@ -13,6 +14,7 @@ from fusion_rl.config.algorithm import ALGORITHM_MODELS
 from fusion_rl.domains.optical.observations import OBSERVATIONS
 from fusion_rl.errors import ConfigError
 from fusion_rl.testing import tiny
+from fusion_rl.tracking.sb3_classes import load_zip
 from tests.agents.worlds import agent_of, seen_after, settings_of
 
 NETWORKED = [n for n, m in ALGORITHM_MODELS.items() if "features" in m.model_fields and n != "recurrent-ppo"]
@@ -147,6 +149,15 @@ def test_returns_of_several_steps_without_masks_need_a_flat_observation() -> Non
     assert agent_of("masked-dqn", n_steps=3, observation="unified")[0].replay_buffer.n_steps == 3
     with pytest.raises(ConfigError, match=r"algorithm\.n_steps of dqn must be 1"):
         agent_of("dqn", n_steps=3, observation="unified")
+
+
+def test_an_agent_of_several_steps_is_loaded_without_a_warning_that_they_are_ignored(tmp_path: Any) -> None:
+    for name in ("dqn", "masked-qr-dqn"):
+        agent_of(name, n_steps=3)[0].save(tmp_path / "agent.zip")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            loaded: Any = load_zip(name, tmp_path / "agent.zip")
+        assert loaded.replay_buffer.n_steps == loaded.n_steps == 3
 
 
 def test_a_saved_path_network_decides_as_before(tmp_path: Any) -> None:

@@ -125,6 +125,20 @@ def test_the_same_seed_trains_the_same_weights_and_another_seed_does_not(tmp_pat
 # one of each kind; the others go the same ways
 ONE_OF_EACH = ("ppo", "a2c", "dqn", "qr-dqn", "recurrent-ppo", "masked-dqn", "q-learning")
 OTHERS = [name for name in ALGORITHM_MODELS if name not in (*ONE_OF_EACH, "maskable-ppo")]
+# what tells how learning went, in the metrics of the run
+LEARNING = {
+    "ppo": ("train/policy_gradient_loss", "train/value_loss", "train/entropy_loss"),
+    "recurrent-ppo": ("train/policy_gradient_loss", "train/value_loss", "train/entropy_loss"),
+    "a2c": ("train/policy_loss", "train/value_loss", "train/entropy_loss"),
+    "trpo": ("train/policy_objective", "train/value_loss", "train/kl_divergence_loss"),
+    "dqn": ("train/loss", "train/action_value_best", "rollout/exploration_rate"),
+    "qr-dqn": ("train/loss", "train/action_value_best", "rollout/exploration_rate"),
+    "masked-dqn": ("train/loss", "train/action_value_best", "rollout/exploration_rate"),
+    "masked-qr-dqn": ("train/loss", "train/action_value_best", "rollout/exploration_rate"),
+    "q-learning": ("train/cells_seen", "train/action_value_best", "rollout/exploration_rate"),
+    "epsilon-greedy": ("train/cells_seen", "train/action_value_best", "rollout/exploration_rate"),
+    "ucb": ("train/cells_seen", "train/action_value_best"),
+}
 
 
 @pytest.mark.parametrize("algorithm", [*ONE_OF_EACH, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
@@ -135,6 +149,9 @@ def test_every_algorithm_trains_saves_and_loads(algorithm: str, tmp_path: Path) 
     done = train(config)
     assert done.parity_disagreements == 0
     assert checkpoints.weights_sha256(checkpoints.read(done.checkpoint).agent) == done.weights_sha256
+    metrics = open_store(tmp_path).find_run(done.run_id).metrics
+    told = ("rollout/ep_rew_mean", "rollout/service_blocking", "train/learning_rate", "evaluation/service_blocking")
+    assert {*told, *LEARNING.get(algorithm, ())} <= set(metrics)
 
 
 def test_an_agent_learns_to_avoid_blocking_on_a_small_network(tmp_path: Path) -> None:
