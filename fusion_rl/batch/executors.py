@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -207,9 +209,11 @@ class OneJob:
         """Let the job save, and say what goes back into the queue."""
         from submitit.helpers import DelayedSubmission
 
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
+        if self._process is not None and self._process.returncode is None:
+            # called by a signal handler that has interrupted `wait`, for whose lock the methods of Popen would wait
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._process.pid, signal.SIGTERM)
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         return DelayedSubmission(OneJob(), folder, job)
 
 

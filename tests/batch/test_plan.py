@@ -136,10 +136,11 @@ def test_a_plan_is_called_after_its_file_or_its_folder(tmp_path: Path) -> None:
     assert read_plan(tmp_path / "mine/plan.yaml", name="other")[0].name == "other"
 
 
-def test_the_study_of_all_algorithms_names_all_of_them() -> None:
+def test_the_study_of_algorithms_is_three_seeds_of_each() -> None:
     plan, folder = read_plan(REPOSITORY / "studies" / "algorithms_compared" / "plan.yaml")
     assert isinstance(plan, Plan)
     found = jobs_of(plan, folder)
-    assert {job.at["algorithm"] for job in found} == set(ALGORITHM_MODELS)
-    assert len({job.name for job in found}) == 3 * len(ALGORITHM_MODELS)
+    named = {job.at["algorithm"] for job in found}
+    assert named <= set(ALGORITHM_MODELS)
+    assert len({job.name for job in found}) == 3 * len(named) == 36
     assert {job.config.execution.timesteps for job in found if job.config is not None} == {100_000}
