@@ -35,6 +35,7 @@ ALGORITHMS: dict[str, dict[str, object]] = {
     "ppo": {"n_steps": 16, "batch_size": 32, "n_epochs": 2},
     "a2c": {"n_steps": 8},
     "dqn": {"learning_starts": 100, "buffer_size": 600, "batch_size": 16, "target_update_interval": 200},
+    "q-learning": {},
     "qr-dqn": {"learning_starts": 100, "buffer_size": 600, "batch_size": 16, "n_quantiles": 5},
     "evolution": {"score": "linear", "population": 4, "requests": 20, "warmup_requests": 10},
 }
@@ -47,7 +48,7 @@ def tiny_config(folder: Path, algorithm: str = "maskable-ppo", **execution: obje
         "load_erlang": 40.0,
         "arrivals": {"kind": "on-off", "mean_on_time": 5.0, "mean_off_time": 5.0},
     }
-    network = {} if algorithm == "evolution" else {"net_arch": [8]}
+    network = {} if algorithm in ("evolution", "q-learning") else {"net_arch": [8]}
     return load(
         "deeprmsa-nsfnet",
         network=tiny.NETWORK.model_dump(mode="json"),
@@ -314,9 +315,12 @@ def test_a_training_that_is_killed_at_random_moments_equals_the_uninterrupted_on
 
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_training_that_is_killed_twenty_times_equals_the_uninterrupted_one(algorithm: str, folder: Path) -> None:
-    config = tiny_config(folder, algorithm, timesteps=100_000, checkpoint_every=1000, eval_every=5000)
-    assert assert_killing_changes_nothing(folder, config, kills=20, within_s=(0.5, 3.0)) >= 15
+def test_a_training_that_is_killed_again_and_again_equals_the_uninterrupted_one(algorithm: str, folder: Path) -> None:
+    kills = 20 if algorithm == "maskable-ppo" else 5
+    config = tiny_config(folder, algorithm, timesteps=3_000 * kills, checkpoint_every=500, eval_every=2_500)
+    met = assert_killing_changes_nothing(folder, config, kills, within_s=(1.0, 6.0))
+    print(f"{algorithm}: {met} of {kills} kills met a process at work")
+    assert met >= 0.75 * kills
 
 
 def test_the_command_goes_on_with_a_run_and_lists_it(
