@@ -55,6 +55,12 @@ def test_things_that_are_compared_take_turns() -> None:
     assert results == [[1, 3, 5], [2, 4, 6]]
 
 
+def test_logging_costs_a_small_share_of_learning() -> None:
+    [share] = run(("logging",), replace(TINY, repetitions=1, learning_steps=16_384))
+    assert share.conditions["metric_values"] >= 20
+    assert 0 < share.value < 0.1  # a short training: `fusion-rl bench --only logging` has the figure
+
+
 def test_more_lanes_take_more_memory_in_proportion() -> None:
     few, many = kept_mb(16), kept_mb(64)
     assert 3.5 < many / few < 4.5

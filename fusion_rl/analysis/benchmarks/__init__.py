@@ -1,6 +1,6 @@
 """How fast the package is, measured: every figure with what was timed, and on what."""
 
-from fusion_rl.analysis.benchmarks import environments, learning, memory, rollouts, start_up
+from fusion_rl.analysis.benchmarks import environments, learning, logging, memory, rollouts, start_up
 from fusion_rl.analysis.benchmarks.measure import (
     BENCHMARKS,
     FULL,
@@ -24,6 +24,7 @@ __all__ = [
     "chosen",
     "environments",
     "learning",
+    "logging",
     "machine",
     "memory",
     "results",
