@@ -130,6 +130,8 @@ def configurations(draw: st.DrawFn, *, with_rules: bool) -> tuple[Tree, str]:
         **settings_of(name).model_dump(mode="json"),
         **{k: v for k, v in more.items() if k in model.model_fields},
     }
+    if name == "evolution":
+        algorithm |= {"score": "linear", "population": 4, "requests": 20, "warmup_requests": 10}
     if model.model_fields["observation"].default == "deeprmsa" or draw(st.booleans()):
         algorithm |= seen
     base = tiny.SCENARIO.model_dump(mode="json")
