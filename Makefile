@@ -5,7 +5,7 @@ READY := .venv/.installed
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow bench ui lab pair clean
+.PHONY: help demo test slow bench ui lab docs pair clean
 
 help:
 	@echo "make TARGET, where TARGET is"
@@ -14,6 +14,7 @@ help:
 	@echo "  slow    the tests that take minutes"
 	@echo "  bench   measure speed; wants an idle machine"
 	@echo "  ui      browse the runs at http://127.0.0.1:5000"
+	@echo "  docs    build the documentation in docs/site, checked for broken links"
 	@echo "  lab     open the notebooks in JupyterLab"
 	@echo "  pair    bring each notebook and its .py together; of two that differ the newer one counts"
 	@echo "  clean   remove .venv and caches; runs (mlruns/) stay"
@@ -43,6 +44,9 @@ ui: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
+
+docs: $(READY)
+	$(BIN)/mkdocs build --quiet --strict -f docs/mkdocs.yml
 
 pair: $(READY)
 	$(BIN)/jupytext --quiet --sync notebooks/*.ipynb
