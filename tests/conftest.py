@@ -5,6 +5,7 @@ import os
 # before anything imports torch, numba or matplotlib: xdist runs tests side by side
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # as `fusion-rl ui` starts it
 
 import pytest
 from hypothesis import HealthCheck, settings

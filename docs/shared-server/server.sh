@@ -87,6 +87,7 @@ authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 INI
   export MLFLOW_AUTH_CONFIG_PATH=$FOLDER/auth.ini MLFLOW_DISABLE_TELEMETRY=true
   # by the environment: anybody on the machine can read a command line
+  export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false # of chat agents: processes that keep polling
   export MLFLOW_BACKEND_STORE_URI=postgresql+psycopg://fusion_rl:$POSTGRES_PASSWORD@127.0.0.1:$POSTGRES_PORT/mlflow
   cd "$FOLDER"
   # a worker that takes more than 5 s for its imports, on a busy machine, would otherwise be ended, again and again

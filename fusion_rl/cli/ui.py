@@ -1,5 +1,6 @@
 """`fusion-rl ui`: the runs in a browser."""
 
+import os
 import socket
 import subprocess
 from typing import Annotated
@@ -11,6 +12,7 @@ from fusion_rl.config.execution import ExecutionConfig
 from fusion_rl.errors import TrackingError
 
 _PAGE = "/#/experiments?workflowType=machine_learning"  # MLflow's pages for chat agents would come up otherwise
+_WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # of chat agents: seven processes that keep polling
 DEFAULT_FOLDER = str(ExecutionConfig.model_fields["tracking_dir"].default)
 
 
@@ -27,7 +29,7 @@ def ui(
         open_store(tracking_dir)  # what is wrong with the folder is said here, in one line
     typer.echo(f"runs of {tracking_dir}: http://127.0.0.1:{port}{_PAGE} (answers after some seconds; Ctrl-C ends it)")
     try:
-        code = subprocess.run(command, check=False).returncode
+        code = subprocess.run(command, env=_WITHOUT_JOBS | os.environ, check=False).returncode
     except KeyboardInterrupt:
         return
     if code:
