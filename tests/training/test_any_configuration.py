@@ -63,7 +63,7 @@ PLAIN_NETWORKS = optional(
     links=st.sampled_from(["directed", "shared"]),
     slots=st.integers(6, 24),
     guard_slots=st.integers(0, 2),
-    k_paths=st.integers(1, 4),
+    k_paths=st.integers(2, 4),
     path_order=st.sampled_from(["km", "hops", "hops-per-se"]),
 )
 RULES = st.one_of(
