@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -208,7 +209,7 @@ class _ThisInterpreter(AsyncKernelManager):
 
 
 class _KernelInterrupts:
-    """Passes SIGINT and SIGTERM on to the kernel, so that the cell that runs can save; a second one ends it at once."""
+    """Passes SIGINT and SIGTERM on to the kernel, so that its cell can save; a second one kills it."""
 
     def __init__(self) -> None:
         self.received: str | None = None
@@ -223,22 +224,22 @@ class _KernelInterrupts:
             signal.signal(number, handler)
 
     def _arrived(self, number: int, _: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        if self.received is not None:
-            raise Interrupted(f"ended by {name}")
-        self.received = name
+        passed_on = signal.SIGINT if self.received is None else signal.SIGKILL
+        self.received = signal.Signals(number).name
         for child in psutil.Process().children():
             with suppress(psutil.Error):
                 if any("ipykernel" in word for word in child.cmdline()):
-                    child.send_signal(signal.SIGINT)
+                    child.send_signal(passed_on)
 
 
 def _execute(notebook: Path, made: Path, values: dict[str, Any]) -> None:
     partial = made.with_name(f".{made.stem}-{os.getpid()}.partial.ipynb")
     interrupts = _KernelInterrupts()
     try:
-        with interrupts:
-            papermill.execute_notebook(
+        # In a thread of its own, because nbclient takes signals over in the main one, and hangs on those that it gets.
+        with interrupts, ThreadPoolExecutor(1) as thread:
+            thread.submit(
+                papermill.execute_notebook,
                 notebook,
                 partial,
                 values,
@@ -247,7 +248,7 @@ def _execute(notebook: Path, made: Path, values: dict[str, Any]) -> None:
                 # on a terminal the cells show their own progress, and two bars would overwrite each other
                 progress_bar=not sys.stderr.isatty(),
                 start_timeout=_START_LIMIT_S,
-            )
+            ).result()
     except PapermillExecutionError as error:
         if interrupts.received is not None:
             raise Interrupted(f"ended by {interrupts.received} in cell {error.exec_count}") from error
@@ -256,6 +257,8 @@ def _execute(notebook: Path, made: Path, values: dict[str, Any]) -> None:
             f"the notebook up to there: {made}"
         ) from error
     except (RuntimeError, OSError) as error:  # the kernel did not start, or died
+        if interrupts.received is not None:
+            raise Interrupted(f"ended by {interrupts.received}") from error
         raise NotebookError(f"notebook {notebook.stem} could not be executed: {error}") from error
     finally:
         if partial.exists():
