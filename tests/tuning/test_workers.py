@@ -67,9 +67,7 @@ def test_three_workers_on_postgresql_end_all_trials_though_one_is_killed_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    database = tmp_path / "postgres"
-    database.mkdir()
-    with postgres.server(database) as url:
+    with postgres.server() as url:
         fewer = {"execution.eval_every": 6400, "execution.checkpoint_every": 640}
         definition = study_of("crowd", overrides=fewer, budget={"trials": 6, "timesteps": 12_800})
         killer = Killer(url, tmp_path / "runs")
