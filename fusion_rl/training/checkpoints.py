@@ -24,6 +24,7 @@ from fusion_rl.training import bundle
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.vec_env import VecEnv
 
 _CONFIG_MEMBER = "resolved_config.yaml"
 _ZIP_CONFIG = "fusion_rl/resolved_config.yaml"  # Stable-Baselines3 reads the members it knows and passes over others
@@ -193,7 +194,8 @@ def _read_bundle(path: Path, device: str) -> Checkpoint:
     drawn = capture_random()  # making an agent seeds the generators that everybody shares
     try:
         spaces = (_rebuild(state["spaces"]["observation"]), _rebuild(state["spaces"]["action"]))
-        env = SpacesOnly(config.execution.lanes, *spaces)
+        reads_links = getattr(settings, "features", "mlp") != "mlp"  # its network is made from the topology's links
+        env = _lanes(config) if reads_links else SpacesOnly(config.execution.lanes, *spaces)
         agent = make_agent(settings, env, seed=config.execution.seed, device=device)
         restore_agent(agent, state)
     except (ValueError, KeyError, RuntimeError, TypeError) as error:
@@ -202,6 +204,15 @@ def _read_bundle(path: Path, device: str) -> Checkpoint:
         restore_random(drawn)
     _require_weights(path, agent, facts["weights_sha256"])
     return Checkpoint(agent, config, path)
+
+
+def _lanes(config: ExperimentConfig) -> "VecEnv":
+    """The lanes that an agent learned on."""
+    from fusion_rl.envs.make import domain_of
+    from fusion_rl.envs.vector import OpticalVecEnv
+
+    domain, execution = domain_of(config), config.execution
+    return OpticalVecEnv(domain.make_simulator(config, domain.prepare(config), execution.lanes, execution.seed))
 
 
 def _read_zip(path: Path, device: str) -> Checkpoint:
