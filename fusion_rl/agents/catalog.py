@@ -115,11 +115,14 @@ def _policy(settings: AlgorithmConfig, env: "VecEnv") -> tuple[Any, dict[str, An
 
 
 def _extractor(settings: NetworkAgent, setting: Any) -> tuple[type[Any], dict[str, Any]]:
+    from fusion_rl.agents.candidate_features import CandidateFeatures, candidate_arguments
     from fusion_rl.agents.graph_features import GraphFeatures, graph_arguments
     from fusion_rl.agents.path_features import PathFeatures, path_arguments
 
     if settings.features == "paths":
         return PathFeatures, path_arguments(settings.observation, setting.world)
+    if settings.features == "candidates":
+        return CandidateFeatures, candidate_arguments(settings.observation, settings.action, setting.world)
     rounds, units = settings.graph_rounds, settings.graph_units
     return GraphFeatures, graph_arguments(settings.observation, setting, rounds, units)
 

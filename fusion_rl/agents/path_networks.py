@@ -5,7 +5,8 @@ all paths, and gives the logits (or values) of its actions. Permuting the paths 
 value of the state comes from the mean over the paths. Source of the scheme: M. Zaheer et al., Deep Sets, 2017.
 
 The features come from `PathFeatures` or `GraphFeatures`. An action number is path x (actions of a path) + rest,
-as in all action codecs.
+as in all action codecs. With `CandidateFeatures` a candidate decision stands where a path does: it is one action, and
+there may be fewer of them than there is room for, which then have no part in the mean.
 """
 
 from functools import partial
@@ -29,7 +30,8 @@ class PathEncoder(nn.Module):
     """Latent codes of the candidate paths, [B, K, H], from features [B, K x F + G].
 
     Args:
-        features: the extractor that they come from; its paths, path_size and context_size are K, F and G.
+        features: the extractor that they come from; its paths, path_size and context_size are K, F and G, and
+            `presence`, if it has one, the entry of a path's that is above 0 where there is a path.
         hidden: units of the layers that each path goes through; the last is H.
         activation: between layers.
     """
@@ -37,6 +39,7 @@ class PathEncoder(nn.Module):
     def __init__(self, features: Any, hidden: list[int], activation: type[nn.Module]) -> None:
         super().__init__()
         self._shape = (features.paths, features.path_size)
+        self._presence: int | None = getattr(features, "presence", None)
         size = features.path_size + features.context_size
         self.units = hidden[-1] if hidden else size
         self.each = nn.Sequential(*create_mlp(size, 0, hidden, activation))
@@ -48,9 +51,17 @@ class PathEncoder(nn.Module):
         own = features[:, : paths * size].reshape(-1, paths, size)
         context = features[:, None, paths * size :].expand(-1, paths, -1)
         codes = self.each(torch.cat([own, context], dim=2))
-        everyone = codes.mean(dim=1, keepdim=True).expand_as(codes)
+        everyone = self.mean(codes, features)[:, None].expand_as(codes)
         mixed: torch.Tensor = self.mix(torch.cat([codes, everyone], dim=2))
         return mixed
+
+    def mean(self, codes: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Mean of the codes of the paths that there are, [B, H]."""
+        if self._presence is None:
+            return codes.mean(dim=1)
+        paths, size = self._shape
+        there = features[:, : paths * size].reshape(-1, paths, size)[:, :, self._presence, None] > 0
+        return (codes * there).sum(dim=1) / there.sum(dim=1).clamp(min=1)
 
 
 class PathHead(nn.Module):
@@ -90,7 +101,7 @@ class PathActorCritic(nn.Module):
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Latent codes for policy and value."""
         codes = self.encoder(features)
-        return codes.flatten(1), self.value_net(codes.mean(dim=1))
+        return codes.flatten(1), self.value_net(self.encoder.mean(codes, features))
 
     def forward_actor(self, features: torch.Tensor) -> torch.Tensor:
         """Latent codes for the policy, [B, K x H]."""
@@ -99,7 +110,7 @@ class PathActorCritic(nn.Module):
 
     def forward_critic(self, features: torch.Tensor) -> torch.Tensor:
         """Latent codes for the value, [B, H]."""
-        value: torch.Tensor = self.value_net(self.encoder(features).mean(dim=1))
+        value: torch.Tensor = self.value_net(self.encoder.mean(self.encoder(features), features))
         return value
 
 

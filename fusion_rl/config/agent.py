@@ -48,10 +48,11 @@ class NetworkAgent(AlgorithmCommon):
         "graph_units": among(16, 32, 64),
     }
 
-    features: Literal["mlp", "paths", "graph"] = Field(
+    features: Literal["mlp", "paths", "graph", "candidates"] = Field(
         default="mlp",
         description="mlp: one network for the whole observation; paths: one network for each candidate path, the same "
-        "for all; graph: the same, and messages along the links of the topology (observation: graph)",
+        "for all; graph: the same, and messages along the links of the topology (observation: graph); candidates: one "
+        "network for each candidate decision, the same for all (observation: candidates, action: candidates:M)",
     )
     net_arch: tuple[PositiveInt, ...] = Field(default=(128, 128), description="units of the hidden layers")
     activation: Literal["tanh", "relu", "elu"] = Field(default="tanh", description="activation of the hidden layers")

@@ -5,8 +5,19 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from fusion_rl.config.agent import Fraction, NetworkAgent, PositiveInt
+from fusion_rl.config.base import Settings
 from fusion_rl.config.schedule import Rate, Weight
 from fusion_rl.config.search import Range, among, span
+
+
+class WarmStart(Settings):
+    """What a policy network learns from before it learns by itself."""
+
+    policy: str = Field(min_length=1, description="teacher: a heuristic, a checkpoint or an address in the run store")
+    requests: PositiveInt = Field(default=100_000, description="requests that the teacher decides, over all lanes")
+    epochs: PositiveInt = Field(default=3, description="passes over each block of them")
+    batch_size: PositiveInt = Field(default=512, description="minibatch")
+    learning_rate: float = Field(default=1e-3, gt=0, description="step size of an optimiser of its own")
 
 
 class Rollouts(NetworkAgent):
@@ -23,6 +34,11 @@ class Rollouts(NetworkAgent):
     n_steps: int = Field(default=2048, ge=1, description="steps of each lane between updates")
     gamma: Fraction = Field(default=0.99, description="discount of the next request's return")
     gae_lambda: Fraction = Field(default=0.95, description="bias (0) against variance (1) of the advantage")
+    warm_start: WarmStart | None = Field(default=None, description="first learn to decide as another policy; null: no")
+
+    def applied_later(self) -> tuple[str, ...]:
+        """It comes before the algorithm's own learning."""
+        return ("warm_start",)
 
 
 class _ActorCritic(Rollouts):
@@ -75,6 +91,7 @@ class RecurrentPPOConfig(PPOFamily):
 
     name: Literal["recurrent-ppo"] = "recurrent-ppo"
     features: Literal["mlp"] = Field(default="mlp", description="the LSTM reads the whole observation")
+    warm_start: None = Field(default=None, description="there is none for an LSTM")
     n_steps: int = Field(default=128, ge=1, description="steps of each lane between updates")
     batch_size: int = Field(default=128, ge=2, description="minibatch; must divide n_steps x lanes")
     lstm_hidden_size: PositiveInt = Field(default=256, description="units of each LSTM layer")

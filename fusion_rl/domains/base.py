@@ -138,7 +138,8 @@ class Domain(Protocol):
     ) -> BatchSimulator:
         """Lanes for an agent.
 
-        `scenario` runs that one on every lane; `warmup_requests` and `episode_requests` replace the scenarios' own.
+        `scenario` runs that one on every lane; `warmup_requests` and `episode_requests` replace the scenarios' own;
+        `by_decision` lets steps take decisions of any policy in the place of action numbers.
         """
 
     def snapshot(self, simulator: Any) -> dict[str, Any]:

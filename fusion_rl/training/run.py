@@ -45,6 +45,7 @@ from fusion_rl.training.policies import as_policy
 from fusion_rl.training.result import RunResult
 from fusion_rl.training.resume import Tree
 from fusion_rl.training.user_callbacks import checked, imported
+from fusion_rl.training.warm_start import find_teacher, warm_start
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -168,6 +169,7 @@ def _carry_out(
     setting = domain.prepare(config)
     env = OpticalVecEnv(domain.make_simulator(config, setting, execution.lanes, execution.seed))
     agent = make_agent(config.algorithm, env, seed=execution.seed, device=execution.device)
+    teacher = find_teacher(config, domain, setting)
     resumed_id, parent = (begin, None) if isinstance(begin, str) else (None, begin.parent)
     if parent is not None:
         inherit(agent, config, parent)
@@ -201,6 +203,10 @@ def _carry_out(
             learning.judge_untrained()  # before all other metrics: MLflow offers the oldest one to compare runs by
             baselines = compare_baselines(config, domain, setting, run, console)
             run.describe(description(None, None, baselines, repeat_training()))
+            if teacher is not None and learning.start is None:
+                console.print(
+                    f"warm start: {warm_start(config, domain, setting, agent, teacher, run)}", highlight=False
+                )
             learning.carry_out(console)
             evaluation = _evaluate(config, setting, agent, execution.final_requests, execution.final_lanes)
             run.flush(patience_s=STORE_PATIENCE_S)  # what follows needs the store

@@ -187,6 +187,14 @@ def mask_all_candidates(world: World, lane: Lane, request: Request, parameter: i
     row[count:] = False
 
 
+@kernel
+def decode_decision(world: World, lane: Lane, request: Request, action: int, parameter: int) -> tuple[int, int]:
+    """Action p S + s, of no codec: path p of all, start s, as it was decided elsewhere; below 0: a refusal."""
+    if action < 0:
+        return NOWHERE, NOWHERE
+    return action // world.slots, action % world.slots
+
+
 CODECS: Catalog[ActionCodec] = Catalog("action codec")
 CODECS.register("path", ActionCodec(lambda world, _: world.max_paths, decode_path, mask_path))
 CODECS.register(

@@ -36,6 +36,7 @@ def make_simulator(
     scenario: int | None = None,
     warmup_requests: int | None = None,
     episode_requests: int | None = None,
+    by_decision: bool = False,
 ) -> OpticalSimulator:
     """The simulator that a configuration's observation, action codec and reward ask for."""
     return OpticalSimulator(
@@ -48,6 +49,7 @@ def make_simulator(
         scenario=scenario,
         warmup_requests=warmup_requests,
         episode_requests=episode_requests,
+        by_decision=by_decision,
     )
 
 
@@ -79,7 +81,10 @@ def run_heuristic(
         threads=threads,
         on_served=refusals,
     )
-    return served if refusals is None else replace(served, refused=int(refusals.by_lane.sum()))
+    if refusals is None:
+        return served
+    seconds = served.seconds - float(refusals.seconds_by_lane.sum()) / served.threads
+    return replace(served, refused=int(refusals.by_lane.sum()), seconds=seconds)
 
 
 def make_tally(setting: Setting, scenario: int, requests: int, lanes: int) -> Tally:

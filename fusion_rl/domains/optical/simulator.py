@@ -11,7 +11,7 @@ from fusion_rl.arrays import AnyArray, Bools, Floats32, Ints64
 from fusion_rl.config.reward import RewardConfig
 from fusion_rl.domains.base import Step
 from fusion_rl.domains.optical import state as lane_state
-from fusion_rl.domains.optical.actions import codec_of
+from fusion_rl.domains.optical.actions import ActionCodec, codec_of, decode_decision
 from fusion_rl.domains.optical.heuristics.ksp_ff import ksp_ff
 from fusion_rl.domains.optical.jit import direct, handing
 from fusion_rl.domains.optical.metrics import Gauge
@@ -47,6 +47,8 @@ class OpticalSimulator:
         scenario: run this one on every lane; None: share all of them out.
         warmup_requests: None: as the scenario says.
         episode_requests: None: as the scenario says.
+        by_decision: `step` takes decisions, path x slots + start with the path's number among all, -1 a refusal, in the
+            place of action numbers; masks and observations are the codec's all the same.
     """
 
     def __init__(
@@ -61,11 +63,13 @@ class OpticalSimulator:
         scenario: int | None = None,
         warmup_requests: int | None = None,
         episode_requests: int | None = None,
+        by_decision: bool = False,
     ) -> None:
         self.setting = setting
         self.num_lanes = num_lanes
         self._observation = observation_of(observation, action)
         self._codec = codec_of(action)
+        self._decode = decode_decision if by_decision else self._codec.decode
         world = setting.world
         self._memory = self._observation.prepare(world)
         self._show = batch.show if self._memory is None else batch.show_with_memory
@@ -76,7 +80,7 @@ class OpticalSimulator:
         for b in range(num_lanes):
             for s in _scenarios_of(b, num_lanes, len(self._models)):
                 self._models[s].require([b], self._warmup[s] + self._episode[s])
-        handed = (self._codec.decode, self._codec.mask, self._observation.write)
+        handed = (self._decode, self._codec.mask, self._observation.write)
         self._batch_step, self._batch_look = direct(handing(batch.step, *handed)), handing(batch.look, *handed)
         self._layout = self._observation.layout(world)
         self.observation_space = self._make_space()
@@ -128,7 +132,7 @@ class OpticalSimulator:
             self._state,
             self._window,
             self._actions,
-            self._codec.decode,
+            self._decode,
             self._codec.mask,
             self._codec.parameter,
             self._show,
@@ -172,6 +176,11 @@ class OpticalSimulator:
             gauge.add(utilisation[b], mean_fragmentation(self.setting.world, view))
             if view.lightpaths is not None:
                 gauge.add_lightpaths(b, *lane_state.lightpaths_in_use(view.lightpaths))
+
+    @property
+    def codec(self) -> ActionCodec:
+        """What action numbers mean."""
+        return self._codec
 
     @property
     def scenario_names(self) -> tuple[str, ...]:
