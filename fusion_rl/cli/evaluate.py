@@ -66,7 +66,9 @@ def evaluate(
     loads: Annotated[
         str | None,
         typer.Option(
-            metavar="ERLANG,...", help="Sweep the scenario's load, as 190,210,230,250: all policies meet the same."
+            metavar="ERLANG,...",
+            help="Sweep the scenario's load, as 190,210,230,250: all policies meet the same. `compare` also "
+            "takes several seeds, tells ratios and the load carried, and records the result.",
         ),
     ] = None,
     plot: Annotated[

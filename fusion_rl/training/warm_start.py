@@ -229,7 +229,7 @@ class Student:
         at = np.flatnonzero(block.labels != NO_LABEL)
         agreed = 0
         for part in np.array_split(at, -(-at.size // self._asked.batch_size) or 1):
-            masked = {"action_masks": block.masks[part]} if self._masked else {}
+            masked: dict[str, Any] = {"action_masks": block.masks[part]} if self._masked else {}
             if part.size:
                 chosen, _ = self._agent.predict(block.rows(part), deterministic=True, **masked)
                 agreed += int((chosen == block.labels[part]).sum())

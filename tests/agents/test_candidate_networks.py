@@ -71,6 +71,7 @@ def test_observation_and_actions_must_be_of_candidates(observation: str, action:
         agent_of("maskable-ppo", features="candidates", observation=observation, action=action)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["maskable-ppo"])
 class TestCandidateScorer(AlgorithmContract):
     steps = 8_000
