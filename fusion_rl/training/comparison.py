@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fusion_rl.domains.optical.capacity.measure import LoadAt, Size
 
 COMPARISON_TAG = "comparison_of"  # of a run that compared policies: their names
+_LONGEST_NAME = 150  # of a policy in the name of a metric
 SHARE = 0.001  # of the requests that may be blocked at the load that a policy is said to carry
 
 
@@ -306,5 +307,6 @@ def _record(run: RunLog, result: Comparison) -> None:
 
 
 def _metric(name: str) -> str:
-    """A policy's name in the characters that a metric's may have."""
-    return "".join(c if c.isalnum() or c in "_-.:/ " else "_" for c in name)
+    """A policy's name in the characters that a metric's may have: of a long path the end, which tells files apart."""
+    allowed = "".join(c if c.isascii() and (c.isalnum() or c in "_-.:") else "_" for c in name)
+    return allowed[-_LONGEST_NAME:].lstrip("._")

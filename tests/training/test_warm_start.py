@@ -176,3 +176,37 @@ def test_agents_with_a_memory_or_without_a_policy_network_have_no_warm_start(alg
 def test_a_warm_start_is_asked_for_by_its_policy_alone() -> None:
     found = load("deeprmsa-nsfnet", algorithm="maskable-ppo-candidates", overrides=["algorithm.warm_start.policy=mscl"])
     assert found.config.algorithm.model_dump()["warm_start"]["policy"] == "mscl"
+
+
+@pytest.mark.slow
+def test_a_score_that_evolution_learned_teaches_and_is_compared_as_rollouts_run_it(make: Make, tmp_path: Any) -> None:
+    from fusion_rl.agents.catalog import make_agent
+    from fusion_rl.envs.vector import OpticalVecEnv
+    from fusion_rl.training.comparison import compare
+    from fusion_rl.training.policies import as_policy
+
+    config, evolving = (
+        make(),
+        load(make().model_dump(mode="json") | {"algorithm": {"name": "evolution", "score": "linear"}}),
+    )
+    env = OpticalVecEnv(make_simulator(evolving.config, prepare(config), 1, 1))
+    agent = make_agent(evolving.config.algorithm, env, seed=1, device="cpu")
+    teacher = as_policy("evolved", agent, evolving.config)
+    assert teacher.in_rollouts is not None
+    simulator = demonstration(config)
+    decide, _ = warm_start.asking(config, domain_of(config), simulator.setting, teacher, simulator, {})
+    heuristic, decided = teacher.in_rollouts(simulator.setting, 0), []
+    rollout.run(
+        simulator.setting, heuristic, requests=STEPS, lanes=1, seed=1, warmup_requests=0,
+        on_served=lambda lane, _, done: decided.extend(zip(done.path.tolist(), done.start.tolist(), strict=True)),
+    )  # fmt: skip
+    lanes, served = Demonstrations(simulator), []
+    for _ in range(STEPS):
+        served.append(decide())
+        lanes.follow(served[-1])
+    assert [of_lanes[0] for of_lanes in served] == decided
+
+    trained = train(evolving.config.model_copy(update={"execution": config.execution}))
+    result = compare(config, ["ksp-ff", str(trained.checkpoint)], [20.0], share=None, requests=400, lanes=4)
+    assert result.refusals == {}
+    assert result.loads[20.0][1].refused == 0
