@@ -56,7 +56,7 @@ chosen = choose_policies(store, models, 2)
 config = experiment_of(chosen[0], store)
 rivals = [*chosen[1:], *choose_policies(store, heuristics, len(heuristics))]
 loads = loads_around(config, loads_erlang)
-met = over_loads(config, [chosen[0], *rivals], loads, requests=requests, lanes=lanes, seed=seed)
+met = over_loads(config, [chosen[0], *rivals], loads, requests=requests, lanes=lanes, seeds=[seed])
 draw(blocking_against_load(met, chosen[0].name))
 
 # %% [markdown]

@@ -1,14 +1,21 @@
 """Settings of the agent whose score of candidate decisions is found by evolution."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from fusion_rl.config.agent import AlgorithmCommon, PositiveInt
+from fusion_rl.config.search import Range, among, span
 
 
 class EvolutionConfig(AlgorithmCommon):
     """CMA-ES over the parameters of a score; every member of a generation meets the same requests."""
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "population": among(12, 16, 24, 32),
+        "step_size": span(0.05, 0.5, log=True),
+        "requests": among(10_000, 20_000, 40_000),
+    }
 
     name: Literal["evolution"] = "evolution"
     observation: Literal["spectrum"] = Field(default="spectrum", description="all slots: a score looks at the network")

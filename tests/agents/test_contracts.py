@@ -32,7 +32,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "q-learning": {"learning_rate": {"kind": "linear", "start": 0.3, "end": 0.02}},
     "epsilon-greedy": {},
     "ucb": {"confidence": 2.0},
-    "evolution": {"score": "linear", "population": 6, "requests": 100, "warmup_requests": 20},
+    "evolution": {"score": "linear", "population": 6, "requests": 40, "warmup_requests": 20},
 }
 
 

@@ -153,6 +153,7 @@ def command(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[
     return ended.value.code, json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_a_batch_of_notebooks_says_which_cell_failed_and_resume_does_that_one_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

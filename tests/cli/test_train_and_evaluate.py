@@ -107,8 +107,13 @@ def test_what_cannot_be_recorded_or_replayed_is_refused_before_the_run(
 
 
 def test_what_cannot_be_estimated_is_null(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = run_json(capsys, "evaluate", "-e", experiment, "--requests", "1", "--lanes", "1", "--threads", "1")
-    assert shown["service_blocking"]["ci95"] is None
+    one = ("--requests", "1", "--lanes", "1", "--threads", "1")
+    shown = run_json(
+        capsys, "evaluate", "-e", experiment, "--load", "100000", "--set", "scenarios.*.warmup_requests=200", *one
+    )
+    assert shown["service_blocking"] == {"mean": 1.0, "ci95": None}
+    shown = run_json(capsys, "evaluate", "-e", experiment, "--load", "0.001", *one)
+    assert shown["service_blocking"] == {"mean": 0.0, "ci95": 1.0}  # of one request nothing better can be said
 
 
 def test_a_scenario_is_chosen_by_name(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -160,7 +160,7 @@ class Evolution(BaseAlgorithm):
         self,
         total_timesteps: int,
         callback: Any = None,
-        log_interval: int = 1,
+        log_interval: int | None = 1,
         tb_log_name: str = "evolution",
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
@@ -180,7 +180,8 @@ class Evolution(BaseAlgorithm):
                 break
             self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
             callback.on_rollout_end()
-            self.dump_logs()
+            if log_interval is not None and self._n_updates % log_interval == 0:
+                self.dump_logs()
         callback.on_training_end()
         return self
 

@@ -21,7 +21,18 @@ class TestHeuristics(HeuristicContract):
     pass
 
 
-@pytest.mark.parametrize("name", [name for name in OBSERVATIONS if not name.startswith("candidates")])
+# each of FUSION's sets is the one before and a little more: the fast suite compiles the least and the most of them
+BETWEEN = {f"obs_{number}" for number in range(2, 8)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in BETWEEN))
+        for name in OBSERVATIONS
+        if not name.startswith("candidates")
+    ],
+)
 class TestObservations(ObservationContract):
     pass
 
