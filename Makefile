@@ -31,7 +31,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 slow: $(READY)
 	$(BIN)/pytest -q -m slow
