@@ -17,6 +17,7 @@ from rich.console import Console
 
 from fusion_rl.config.load import save_resolved
 from fusion_rl.domains.base import Estimate
+from fusion_rl.domains.optical.metrics import t_half_width
 from fusion_rl.errors import StudyError, TrainingStopped
 from fusion_rl.tracking.base import BLOCKING as HEADLINE
 from fusion_rl.tracking.base import RunLog, RunRecord, RunStatus
@@ -127,7 +128,7 @@ class Trials:
         steps = self.space.definition.budget.timesteps
         return Outcome(
             blocking=float(blocking.mean()),
-            ci95=_half_width(blocking) if blocking.size > 1 else records[0].metrics.get(BLOCKING_CI95, float("nan")),
+            ci95=t_half_width(blocking) if blocking.size > 1 else records[0].metrics.get(BLOCKING_CI95, float("nan")),
             seconds=float(np.mean([steps / record.metrics[_STEPS_PER_SECOND] for record in records])),
             runs=[record.run_id for record in records],
             best_run=records[int(blocking.argmin())].run_id,
@@ -183,10 +184,3 @@ class Trials:
         wanted = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`{tag}` = '{value}'"
         found = self.store.search_runs(f"study {self.space.definition.name}", wanted)
         return found[0] if found else None
-
-
-def _half_width(values: np.ndarray[Any, Any]) -> float:
-    """Half-width of the 95 % t interval of a mean of independent values."""
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
