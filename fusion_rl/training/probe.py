@@ -29,18 +29,22 @@ class Probe:
         misread: an action that was carried out as another decision than it stands for.
         refused: an action that the mask allowed, and that was not served.
         hidden: an action that the mask forbade, and that was or would have been served.
+        nothing_allowed: a mask without any action.
+        actions_allowed: actions that a mask allowed at least once, [A].
         actions_tried: actions that were carried out and served, [A].
     """
 
     rows: Floats
     rewards: Floats
     served: Bools
+    actions_allowed: Bools
     actions_tried: Bools
     outside: str | None = None
     collision: str | None = None
     misread: str | None = None
     refused: str | None = None
     hidden: str | None = None
+    nothing_allowed: str | None = None
     entries: list[str] = field(default_factory=list)
 
     def note(self, what: str, found: str | None) -> None:
@@ -58,6 +62,7 @@ def probe(env: OpticalVecEnv, steps: int, seed: int) -> Probe:
         rows=np.zeros((size, rows_of(observations).shape[1])),
         rewards=np.zeros(size),
         served=np.zeros(size, np.bool_),
+        actions_allowed=np.zeros(simulator.action_space.n, np.bool_),
         actions_tried=np.zeros(simulator.action_space.n, np.bool_),
         entries=entries_of(observations),
     )
@@ -67,6 +72,9 @@ def probe(env: OpticalVecEnv, steps: int, seed: int) -> Probe:
         seen.rows[at] = rows_of(observations)
         seen.note("outside", _outside(env.observation_space, observations, env.num_envs))
         masks = env.action_masks()
+        seen.actions_allowed |= masks.any(axis=0)
+        empty = np.flatnonzero(~masks.any(axis=1))
+        seen.note("nothing_allowed", f"the mask of lane {empty[0]} allows no action" if empty.size else None)
         if plans_left > 0:
             plans_left -= masks.size
             for b in range(env.num_envs):

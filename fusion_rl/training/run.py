@@ -249,6 +249,7 @@ def _check_sanity(
     shown = findings if config.execution.progress else sanity.doubts(findings)
     if shown:
         console.print(sanity.table(shown))
+    sanity.require_sane(findings)
 
 
 def _start(folder: checkpoints.Folder, tags: dict[str, str], console: Console) -> Tree | None:

@@ -71,26 +71,34 @@ def _carry_out(name: str, one: Check, subject: Subject) -> Finding:
 def checked(
     config: ExperimentConfig, domain: Domain, setting: Any, agent: "BaseAlgorithm", run: RunLog
 ) -> list[Finding]:
-    """`check`, with the result in the run log; nothing where execution.sanity_checks is off.
-
-    Raises:
-        TrainingError: a check failed.
-    """
+    """`check`, with the result in the run log; nothing where execution.sanity_checks is off."""
     if not config.execution.sanity_checks:
         run.set_tags({"sanity_checks": "skipped"})
         return []
     findings = check(config, domain, setting, agent)
-    failed, warned = ([one for one in findings if one.verdict is which] for which in (Verdict.FAILED, Verdict.WARNING))
     run.log_table({key: [str(asdict(one)[key]) for one in findings] for key in asdict(findings[0])}, "sanity.json")
-    said = failed or warned
+    said = _those(findings, Verdict.FAILED) or _those(findings, Verdict.WARNING)
     run.set_tags({"sanity_checks": "; ".join(f"{one.verdict}: {one.check}" for one in said) or "passed"})
+    return findings
+
+
+def require_sane(findings: Sequence[Finding]) -> None:
+    """Refuse to train where a check failed.
+
+    Raises:
+        TrainingError: one did; it says which, and the likely cause of each.
+    """
+    failed = _those(findings, Verdict.FAILED)
     if failed:
         told = "; ".join(f"{one.check}: {one.detail}. Likely cause: {one.cause}" for one in failed)
         raise TrainingError(
             f"{len(failed)} of {len(findings)} sanity checks failed: {told}"
             " (--no-sanity-checks, or execution.sanity_checks=false, trains all the same)"
         )
-    return findings
+
+
+def _those(findings: Sequence[Finding], verdict: Verdict) -> list[Finding]:
+    return [one for one in findings if one.verdict is verdict]
 
 
 def doubts(findings: Sequence[Finding]) -> list[Finding]:

@@ -27,6 +27,7 @@ _COMPARED_STEPS = 40
 _TRAFFIC_REQUESTS = 2_000  # of each scenario, over all lanes
 _IDLE_UTILISATION = 0.01
 _HOPELESS_BLOCKING = 0.95
+_UNUSED_SHARE = 0.15  # of the actions, that is no surprise: the last slots of a link are too few for most requests
 
 
 class Verdict(StrEnum):
@@ -91,17 +92,26 @@ def observations_change(subject: Subject) -> Verdicts:
 
 
 def actions_mean_what_they_say(subject: Subject) -> Verdicts:
-    """Every action stands for a decision of its own, and that decision is carried out."""
+    """Every action stands for a decision of its own, that decision is carried out, and sometimes it can be taken."""
     seen, name = subject.seen, subject.config.algorithm.action
     found = seen.collision or seen.misread
     if found is not None:
         return Verdict.FAILED, found, f"action codec '{name}' cuts or folds action numbers"
+    unused = np.flatnonzero(~seen.actions_allowed)
+    if unused.size > _UNUSED_SHARE * seen.actions_allowed.size:
+        told = ", ".join(str(action) for action in unused[:3]) + (", ..." if unused.size > 3 else "")
+        cause = f"action codec '{name}' cuts numbers off, or network.k_paths is more than there are paths"
+        never = f"{unused.size:,} of {seen.actions_allowed.size:,} actions could never be taken: {told}"
+        return Verdict.WARNING, never, cause
     return _passed(f"{int(seen.actions_tried.sum()):,} of {seen.actions_tried.size:,} actions were carried out")
 
 
 def masks_tell_what_can_be_served(subject: Subject) -> Verdicts:
-    """An allowed action is served, a masked one is not."""
+    """An allowed action is served, a masked one is not, and there is always one to take."""
     seen, name = subject.seen, subject.config.algorithm.action
+    if seen.nothing_allowed is not None:
+        cause = f"the mask of action codec '{name}' must leave an action, also where none can be served"
+        return Verdict.FAILED, seen.nothing_allowed, cause
     found = seen.refused or seen.hidden
     if found is not None:
         return Verdict.FAILED, found, f"mask and decoding of action codec '{name}' disagree"
@@ -235,10 +245,14 @@ def an_update_changes_the_weights(subject: Subject) -> Verdicts:
     """One update, of a copy of the agent that is thrown away: other weights, finite, and so is what they compute."""
     from fusion_rl.agents.catalog import callbacks_of, greedy, make_agent
 
+    broken = _not_finite(subject.agent.policy.state_dict())
+    if broken is not None:
+        return Verdict.FAILED, f"before any update {broken} is not finite", "what the training goes on from had diverged"
     settings, env = subject.config.algorithm, subject.env()
     small = settings.model_copy(update=_shrunk(settings, env.num_envs))
     execution = subject.config.execution
     agent = make_agent(small, env, seed=execution.seed, device=execution.device)
+    agent.set_parameters(subject.agent.get_parameters(), device=agent.device)
     before = {name: tensor.clone() for name, tensor in agent.policy.state_dict().items()}
     too_fast = "steps are too large: lower algorithm.learning_rate, or scale the reward down"
     try:
@@ -248,14 +262,19 @@ def an_update_changes_the_weights(subject: Subject) -> Verdicts:
     except ValueError as error:
         return Verdict.FAILED, f"after an update the agent cannot decide: {str(error).splitlines()[0]}", too_fast
     after = agent.policy.state_dict()
-    broken = [name for name, tensor in after.items() if not bool(tensor.isfinite().all())]
-    if broken:
-        return Verdict.FAILED, f"after an update {broken[0]} is not finite", too_fast
+    broken = _not_finite(after)
+    if broken is not None:
+        return Verdict.FAILED, f"after an update {broken} is not finite", too_fast
     changed = sum(not tensor.equal(before[name]) for name, tensor in after.items())
     if not changed:
         cause = "the learning rate is 0, or gradients do not reach the weights"
         return Verdict.FAILED, "an update leaves every weight as it was", cause
     return _passed(f"{changed} of {len(after)} tensors changed, all finite")
+
+
+def _not_finite(tensors: dict[str, Any]) -> str | None:
+    """The first of some tensors that is not finite everywhere."""
+    return next((name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())), None)
 
 
 def _shrunk(settings: Any, lanes: int) -> dict[str, Any]:

@@ -67,6 +67,11 @@ def test_sound_parts_pass_every_check(name: str) -> None:
     assert all(one.detail and not one.cause for one in found.values())
 
 
+@pytest.mark.parametrize("action", ["path-block:2", "path-start", "path-start:2"])
+def test_sound_actions_of_every_kind_pass(action: str) -> None:
+    assert not sanity.doubts(list(findings(tiny_config(action=action)).values()))
+
+
 def test_checking_leaves_every_shared_generator_and_the_agent_alone() -> None:
     before = resume.capture_random()
     weights = []
@@ -96,13 +101,39 @@ class NotANumber(Spoilt):
         rows[0, 3] = np.nan
 
 
+class Endless(Spoilt):
+    @staticmethod
+    def spoil(rows: np.ndarray) -> None:
+        rows[0, 3] = np.inf
+
+
 class TooLarge(Spoilt):
     @staticmethod
     def spoil(rows: np.ndarray) -> None:
         rows[:, 2] += 100.0
 
 
-@pytest.mark.parametrize(("lanes", "told"), [(NotANumber, "entry 3 is nan"), (TooLarge, "entry 2 is 10")])
+class Wider(OpticalSimulator):
+    def observations(self) -> Any:
+        return super().observations().astype(np.float64)
+
+
+class Longer(OpticalSimulator):
+    def observations(self) -> Any:
+        shown = super().observations()
+        return np.concatenate([shown, shown[:, :1]], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "told"),
+    [
+        (NotANumber, "entry 3 is nan"),
+        (Endless, "entry 3 is inf"),
+        (TooLarge, "entry 2 is 10"),
+        (Wider, "it is float64"),
+        (Longer, "where float32"),
+    ],
+)
 def test_an_observation_outside_its_space_is_found(lanes: type[OpticalSimulator], told: str) -> None:
     one = findings(tiny_config(), lanes)["observations lie in their space"]
     assert one.verdict is Verdict.FAILED
@@ -123,7 +154,9 @@ class HalfBlind(Spoilt):
 
 
 def test_an_observation_that_never_changes_is_found_and_a_single_entry_warned_of() -> None:
-    assert "observations change" in failed(findings(tiny_config(), Blind))
+    one = findings(tiny_config(), Blind)["observations change"]
+    assert one.verdict is Verdict.FAILED
+    assert "observation 'deeprmsa' does not look at the request" in one.cause
     found = findings(tiny_config(), HalfBlind)
     assert not failed(found)
     assert found["observations change"].verdict is Verdict.WARNING
@@ -152,6 +185,7 @@ def test_actions_that_do_not_mean_what_they_say_are_found(lanes: type[OpticalSim
     one = findings(tiny_config(), lanes)["actions mean what they say"]
     assert one.verdict is Verdict.FAILED
     assert told in one.detail
+    assert "action codec 'path' cuts or folds" in one.cause
 
 
 def test_an_action_number_cut_to_a_byte_is_found() -> None:
@@ -165,6 +199,28 @@ def test_an_action_number_cut_to_a_byte_is_found() -> None:
     one = findings(tiny_config(action="path-start"), Bytes)["actions mean what they say"]
     assert one.verdict is Verdict.FAILED
     assert "cuts or folds" in one.cause
+
+
+class CutOff(OpticalSimulator):
+    """The codec has no decision for the upper half of its numbers."""
+
+    def masks(self) -> np.ndarray:
+        true = super().masks()
+        lower = true & (np.arange(true.shape[1]) < true.shape[1] // 2)
+        return np.where(lower.any(axis=1)[:, None], lower, np.arange(true.shape[1]) == 0)
+
+    def plan(self, lane: int, action: int) -> tuple[int, int]:
+        return super().plan(lane, action) if action < self.action_space.n // 2 else (0, -1)
+
+    def step(self, actions: np.ndarray) -> Any:
+        return super().step(np.where(actions < self.action_space.n // 2, actions, 0))
+
+
+def test_action_numbers_that_stand_for_nothing_are_warned_of() -> None:
+    one = findings(tiny_config(action="path-start"), CutOff)["actions mean what they say"]
+    assert one.verdict is Verdict.WARNING
+    assert one.detail == "9 of 16 actions could never be taken: 7, 8, 9, ..."
+    assert "action codec 'path-start' cuts numbers off" in one.cause
 
 
 class Generous(OpticalSimulator):
@@ -193,6 +249,20 @@ def test_a_mask_that_lies_is_found(lanes: type[OpticalSimulator]) -> None:
     found = findings(tiny_config(), lanes)
     assert found["masks tell what can be served"].verdict is Verdict.FAILED
     assert "disagree" in found["masks tell what can be served"].cause
+
+
+class Shut(OpticalSimulator):
+    """Where nothing can be served, the mask allows nothing."""
+
+    def masks(self) -> np.ndarray:
+        return super().masks() & self.servable()[:, None]
+
+
+def test_a_mask_that_leaves_no_action_is_found() -> None:
+    one = findings(tiny_config(), Shut)["masks tell what can be served"]
+    assert one.verdict is Verdict.FAILED
+    assert "allows no action" in one.detail
+    assert "must leave an action" in one.cause
 
 
 @pytest.fixture
@@ -245,6 +315,16 @@ def test_lanes_that_do_not_listen_are_found() -> None:
     one = findings(tiny_config(), Deaf)["actions change the outcome"]
     assert one.verdict is Verdict.FAILED
     assert "whatever was chosen" in one.detail
+    assert "the action number is not used" in one.cause
+
+
+def test_a_network_with_nothing_to_decide_is_found() -> None:
+    config = tiny_config()
+    one = findings(config.model_copy(update={"network": config.network.model_copy(update={"k_paths": 1})}))[
+        "actions change the outcome"
+    ]
+    assert (one.verdict, one.detail) == (Verdict.FAILED, "there is 1 action")
+    assert "raise network.k_paths" in one.cause
 
 
 class Unseeded(OpticalSimulator):
@@ -262,6 +342,7 @@ def test_resets_that_repeat_or_forget_their_seed_are_found(lanes: type[OpticalSi
     one = findings(tiny_config(), lanes)["resets begin other episodes"]
     assert one.verdict is Verdict.FAILED
     assert told in one.detail
+    assert "does not seed its traffic" in one.cause
 
 
 def test_a_tensor_on_another_device_is_found() -> None:
@@ -270,14 +351,36 @@ def test_a_tensor_on_another_device_is_found() -> None:
     ]
     assert one.verdict is Verdict.FAILED
     assert "action_net.weight on meta" in one.detail
+    assert "leave the device to execution.device" in one.cause
 
 
 def test_an_update_that_changes_nothing_or_too_much_is_found() -> None:
     frozen = findings(tiny_config(learning_rate=ConstantLaw(value=0.0)))["an update changes the weights"]
     assert (frozen.verdict, frozen.detail) == (Verdict.FAILED, "an update leaves every weight as it was")
+    assert "the learning rate is 0" in frozen.cause
     wild = findings(tiny_config(learning_rate=1e30))["an update changes the weights"]
     assert wild.verdict is Verdict.FAILED
     assert "lower algorithm.learning_rate" in wild.cause
+
+
+def test_weights_that_are_broken_before_training_begins_are_found() -> None:
+    def diverge(agent: Any) -> None:
+        agent.policy.action_net.weight.data[0, 0] = float("nan")
+
+    one = findings(tiny_config(), harm=diverge)["an update changes the weights"]
+    assert one.verdict is Verdict.FAILED
+    assert one.detail == "before any update action_net.weight is not finite"
+    assert "goes on from had diverged" in one.cause
+
+
+@pytest.mark.parametrize("name", ["maskable-ppo", "masked-dqn"])
+def test_the_update_is_one_of_the_agent_that_will_be_trained(name: str) -> None:
+    def grow(agent: Any) -> None:
+        for tensor in agent.policy.state_dict().values():
+            tensor.fill_(3e38)
+
+    one = findings(tiny_config(name), harm=grow)["an update changes the weights"]
+    assert one.verdict is Verdict.FAILED
 
 
 def test_a_learning_rate_that_falls_to_zero_is_sound() -> None:
@@ -309,7 +412,9 @@ def test_training_is_the_same_with_and_without_them(tmp_path: Path) -> None:
     assert without.tags["sanity_checks"] == "skipped"
 
 
-def test_a_failed_check_stops_the_run_with_its_likely_cause(tmp_path: Path, reward: Any) -> None:
+def test_a_failed_check_stops_the_run_with_its_likely_cause_and_is_logged(
+    tmp_path: Path, reward: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     constant = reward(lambda outcome: np.ones(outcome.gbps.shape, np.float32)).reward
     config = run_config(tmp_path).model_copy(update={"reward": constant})
     with pytest.raises(
@@ -318,9 +423,15 @@ def test_a_failed_check_stops_the_run_with_its_likely_cause(tmp_path: Path, rewa
         train(config)
     assert "\n" not in str(told.value)
     assert not getattr(told.value, "__notes__", None)
-    [run] = open_store(tmp_path).search_runs()
+    assert "Before training" in capsys.readouterr().err, "the table is shown also where nothing else is"
+    store = open_store(tmp_path)
+    [run] = store.search_runs()
     assert run.status is RunStatus.FAILED
     assert run.tags["sanity_checks"] == "failed: rewards differ"
+    table = json.loads(store.artifact_path(run.run_id, "sanity.json").read_text())
+    row = next(row for row in table["data"] if row[0] == "rewards differ")
+    assert row[1:3] == ["failed", "every reward is 1"]
+    assert "reward 'broken'" in row[3]
 
 
 def test_the_table_shows_what_was_seen_also_where_it_looks_like_markup() -> None:
