@@ -247,7 +247,8 @@ def an_update_changes_the_weights(subject: Subject) -> Verdicts:
 
     broken = _not_finite(subject.agent.policy.state_dict())
     if broken is not None:
-        return Verdict.FAILED, f"before any update {broken} is not finite", "what the training goes on from had diverged"
+        cause = "the training that it goes on from had diverged"
+        return Verdict.FAILED, f"before any update {broken} is not finite", cause
     settings, env = subject.config.algorithm, subject.env()
     small = settings.model_copy(update=_shrunk(settings, env.num_envs))
     execution = subject.config.execution

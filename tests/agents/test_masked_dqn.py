@@ -8,9 +8,11 @@ import torch
 from sb3_contrib.common.utils import quantile_huber_loss
 from torch.nn import functional
 
+from fusion_rl.agents.catalog import make_agent
 from fusion_rl.agents.masking import epsilon_greedy, random_allowed
 from fusion_rl.errors import PolicyError
-from tests.agents.worlds import agent_of, seen_after
+from fusion_rl.testing.algorithm_contract import lanes_for
+from tests.agents.worlds import agent_of, seen_after, settings_of
 
 MASKED = ("masked-dqn", "masked-qr-dqn")
 KINDS = pytest.mark.parametrize(("name", "observation"), [(n, o) for n in MASKED for o in ("deeprmsa", "unified")])
@@ -154,6 +156,19 @@ def slow_return(noted: list[Any], t: int, lane: int, n_steps: int, gamma: float)
 
 
 @pytest.mark.parametrize("name", MASKED)
+def test_with_one_quantile_masked_qr_dqn_learns_what_masked_dqn_does() -> None:
+    values = {"n_steps": 3, "gamma": 0.9, "max_grad_norm": 1e6, "exploration": 0.3, "learning_rate": 1e-3}
+    plain, _ = agent_of("masked-dqn", **values)
+    env = lanes_for(settings := settings_of("masked-qr-dqn", **values))
+    quantile = make_agent(settings.model_copy(update={"n_quantiles": 1}), env, seed=1, device="cpu")
+    quantile.policy.optimizer.param_groups[0]["eps"] = 1e-8  # as DQN's: the only other difference is half the loss
+    for agent in (plain, quantile):
+        agent.learn(1_600)
+    assert np.array_equal(plain.replay_buffer.actions[:200], quantile.replay_buffer.actions[:200])
+    one, other = (list(agent.policy.state_dict().values()) for agent in (plain, quantile))
+    assert all(torch.allclose(*pair, rtol=1e-3, atol=1e-4) for pair in zip(one, other, strict=True))
+
+
 def test_an_update_without_a_sample_changes_nothing(name: str) -> None:
     agent, _ = agent_of(name, learning_starts=64)
     agent.learn(400)
