@@ -253,7 +253,8 @@ def an_update_changes_the_weights(subject: Subject) -> Verdicts:
     small = settings.model_copy(update=_shrunk(settings, env.num_envs))
     execution = subject.config.execution
     agent = make_agent(small, env, seed=execution.seed, device=execution.device)
-    agent.set_parameters(subject.agent.get_parameters(), device=agent.device)
+    weights: Any = subject.agent.get_parameters()  # by name: those of the policy and of its optimisers
+    agent.set_parameters(weights, device=agent.device)
     before = {name: tensor.clone() for name, tensor in agent.policy.state_dict().items()}
     too_fast = "steps are too large: lower algorithm.learning_rate, or scale the reward down"
     try:
