@@ -22,7 +22,7 @@ from fusion_rl.training.plots import ACCENT, FAINT, INK, QUIET, dress, frame, sc
 if TYPE_CHECKING:
     from fusion_rl.training.comparison import Reference
 
-PREFIXES = ("rollout/", "train/")  # of the metrics that tell how a training went
+PREFIXES = ("rollout/", "train/", "evolution/")  # of the metrics that tell how a training went
 _STEPS = "training steps (requests decided, all lanes)"
 COLOURS = (INK, "#2f6f9f", "#8f2d63", "#4b7f3a", "#b07d1e", "#67707c", "#3d8c84", "#a05a2c")
 MARKERS = "osD^vPX*"
@@ -102,6 +102,21 @@ _OF_HISTORY: dict[str, tuple[str, tuple[tuple[str, dict[str, str], bool], ...]]]
             ("clip range", {"train/clip_range": "clip range"}, False),
         ),
     ),
+    "generations": (
+        "Generations while learning",
+        (
+            (
+                "share of its requests that a member blocks",
+                {
+                    "evolution/member_blocking_max": "worst member",
+                    "evolution/member_blocking_mean": "mean",
+                    "evolution/member_blocking_min": "best member",
+                },
+                False,
+            ),
+            ("step size", {"evolution/step_size": "step size"}, False),
+        ),
+    ),
     "action_values": (
         "What the agent holds actions to be worth",
         (
@@ -166,9 +181,11 @@ def blocking_against_load(loads: Mapping[float, Sequence[Evaluation]], agent: st
     return Chart("blocking_against_load", "Blocking against load", "nominal load (Erlang)", [panel], conditions)
 
 
-def comparison_chart(loads: Mapping[float, Sequence[Evaluation]], references: Sequence["Reference"]) -> Chart:
+def comparison_chart(
+    loads: Mapping[float, Sequence[Evaluation]], references: Sequence["Reference"], agent: str | None = None
+) -> Chart:
     """`blocking_against_load`, and the figures that others published as points, which name their conditions."""
-    chart = blocking_against_load(loads)
+    chart = blocking_against_load(loads, agent)
     lowest, highest = min(loads) * (1 - _BESIDE), max(loads) * (1 + _BESIDE)
     references = [one for one in references if lowest <= one.load_erlang <= highest]
     published = []
@@ -186,7 +203,8 @@ def draw(chart: Chart) -> Figure:
     """The chart as a picture."""
     down = -(-len(chart.panels) // 2)
     across = min(2, len(chart.panels))
-    figure = frame(chart.title, chart.conditions, 4.2 if across == 1 else 2.9 * down)
+    height_in = (4.2 if across == 1 else 2.9 * down) + 0.18 * max(map(_lines_below, chart.panels), default=0)
+    figure = frame(chart.title, chart.conditions, height_in)
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes, panel in zip(grid, chart.panels, strict=False):
         _draw_panel(dress(axes), panel, chart.x_label)
@@ -274,7 +292,14 @@ def _draw_panel(axes: Axes, panel: Panel, x_label: str) -> None:
         tops = np.concatenate([np.add(one.y, np.nan_to_num(one.half or 0.0)) for one in panel.series])
         scale(axes, "y", means, tops)
     if len(panel.series) > 1:
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+        # points of others are named at length, and lie where nothing says there is room beside them
+        below: Any = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.12)} if _lines_below(panel) else {}
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK, **below)
+
+
+def _lines_below(panel: Panel) -> int:
+    """Lines of a legend that stands below the axes; 0: it has room among the curves."""
+    return len(panel.series) if any(one.is_published for one in panel.series) else 0
 
 
 def plain(value: Any) -> Any:

@@ -91,6 +91,15 @@ def chart_of(history: Mapping[str, Any], name: str) -> charts.Chart:
     return next(chart for chart in charts.of_history(history, {"topology": "tiny"}) if chart.name == name)
 
 
+def test_generations_of_an_evolution_are_shown_with_their_spread() -> None:
+    names = ("member_blocking_max", "member_blocking_mean", "member_blocking_min", "step_size")
+    logged = {f"evolution/{name}": [MetricPoint(name, n / 8, 100, 0), MetricPoint(name, n / 16, 200, 0)]
+              for n, name in enumerate(names)}  # fmt: skip
+    members, step_size = chart_of(logged, "generations").panels
+    assert [one.name for one in members.series] == ["worst member", "mean", "best member"]
+    assert list(step_size.series[0].y) == [3 / 8, 3 / 16]
+
+
 def test_reward_is_shown_raw_and_smoothed(history: dict[str, Any]) -> None:
     logged = history[POLICY_GRADIENT]["rollout/episode_reward"]
     assert len(logged) >= 3
