@@ -138,7 +138,7 @@ class Comparison:
 
 def compare(
     config: ExperimentConfig,
-    policies: Sequence[str],
+    policies: Sequence[str | Policy],
     loads_erlang: Sequence[float],
     *,
     seeds: Sequence[int] = (),
@@ -155,7 +155,7 @@ def compare(
 
     Args:
         config: network, scenarios, and the execution's experiment, run name, run store and eval_seed.
-        policies: names, as `policies.find` takes them; differences are to the first.
+        policies: names, as `policies.find` takes them, or policies found before; differences are to the first.
         loads_erlang: nominal loads of the scenario.
         seeds: of the traffic; none: execution.eval_seed.
         scenario: whose load is changed, by position.
@@ -175,22 +175,25 @@ def compare(
 
     execution, domain = config.execution, domain_of(config)
     chosen_seeds = tuple(seeds) or (execution.eval_seed,)
-    _check(policies, loads_erlang, chosen_seeds, lanes, requests, share)
+    names = [one if isinstance(one, str) else one.name for one in policies]
+    _check(names, loads_erlang, chosen_seeds, lanes, requests, share)
     at = at_loads(config, scenario, loads_erlang)
-    chosen = [find(name, domain, execution.tracking_dir, trust=trust) for name in policies]
+    chosen = [
+        find(one, domain, execution.tracking_dir, trust=trust) if isinstance(one, str) else one for one in policies
+    ]
     setting = domain.prepare(at)
     check_agents(at, setting, chosen, chosen_seeds, threads)
     size: dict[str, Any] = {"requests": requests, "lanes": lanes, "threads": threads}
     parameters = flatten(config) | {
-        "compare.policies": ", ".join(policies),
+        "compare.policies": ", ".join(names),
         "compare.loads_erlang": ", ".join(f"{load:g}" for load in sorted(set(loads_erlang))),
         "compare.seeds": ", ".join(map(str, chosen_seeds)),
         "compare.requests": requests,
         "compare.lanes": lanes,
     }
-    tags = tags_of(at, setting) | {COMPARISON_TAG: ", ".join(policies)}
+    tags = tags_of(at, setting) | {COMPARISON_TAG: ", ".join(names)}
     del tags["algorithm"]  # each policy has its own
-    name = execution.run_name or f"comparison of {', '.join(policies)}"
+    name = execution.run_name or f"comparison of {', '.join(names)}"
     with open_store(execution.tracking_dir).start(
         execution.experiment_name or config.name, name, parameters, tags
     ) as run:

@@ -37,6 +37,7 @@ class Agent:
             policy begins it without memories.
         config: the configuration that it was trained with; its observation and action codec are the policy's.
         in_rollouts: (setting, scenario) -> the same policy as rollouts run it, on any network; None: it cannot be.
+        algorithm: that learned it; None: nothing did.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Agent:
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
     in_rollouts: Callable[[Any, int], Any] | None = None
+    algorithm: "BaseAlgorithm | None" = None
 
 
 Policy = Heuristic | Agent
@@ -82,7 +84,7 @@ def as_policy(name: str, agent: "BaseAlgorithm", config: ExperimentConfig) -> Ag
     """A Stable-Baselines3 agent as a policy that takes its best actions."""
     begin = partial(greedy, agent, config.algorithm.name)
     in_rollouts = getattr(agent, "in_rollouts", None)
-    return Agent(name, begin, config, agent.observation_space, agent.action_space, in_rollouts)
+    return Agent(name, begin, config, agent.observation_space, agent.action_space, in_rollouts, agent)
 
 
 def knows_holding_times(policy: Policy) -> bool:
