@@ -18,6 +18,7 @@ from fusion_rl.errors import ConfigError, PolicyError, TrackingError
 from fusion_rl.tracking.mlflow_store import open_store
 from fusion_rl.training.charts import COLOURS, MARKERS
 from fusion_rl.training.compare import paired_half_width
+from fusion_rl.training.comparison import Comparison
 from fusion_rl.training.evaluate import Evaluation
 from fusion_rl.training.plots import FAINT, INK, QUIET, dress, frame
 from fusion_rl.training.policies import Agent, Policy, find
@@ -186,6 +187,24 @@ def differences_figure(met: Mapping[float, Sequence[Evaluation]], reference: str
     axes.set(xlabel="nominal load (Erlang)", ylabel="difference in the share of requests blocked")
     axes.legend(frameon=False, labelcolor=INK, fontsize=9)
     return figure
+
+
+def comparison_frame(result: Comparison) -> pd.DataFrame:
+    """What a comparison measured: one row a load and policy, indexed by both.
+
+    `difference` and `ratio` are to the first policy, paired on the same requests, each with the half-width of its 95 %
+    interval beside it. `utilisation` and `fragmentation` are means over links and time.
+    """
+    rows = pd.DataFrame(result.columns()).set_index(["load_erlang", "policy"])
+    usage = pd.DataFrame([one.usage for found in result.loads.values() for one in found], index=rows.index)
+    measured = rows[["service_blocking", "ci95", "difference", "difference_ci95", "ratio", "ratio_ci95"]]
+    return measured.join(usage[["utilisation", "fragmentation"]]).join(rows["requests_per_second"].round())
+
+
+def published_frame(result: Comparison) -> pd.DataFrame:
+    """What others published of the same network and traffic, with its conditions: not on these requests."""
+    columns = ["name", "kind", "load_erlang", "blocking", "conditions", "source"]
+    return pd.DataFrame([vars(one) for one in result.references], columns=columns).set_index(["load_erlang", "name"])
 
 
 def _newest(tracking_dir: str | Path, count: int) -> list[str]:

@@ -37,6 +37,7 @@ from fusion_rl.errors import ConfigError, UnknownNameError
 from fusion_rl.training.policies import Agent, Policy, find, require_fit
 
 DEFAULT_REQUESTS = 5_000
+_EXAMPLES = 400  # networks that are kept, at most, of the requests for which a rival would have decided otherwise
 
 
 class Choice(NamedTuple):
@@ -58,6 +59,8 @@ class Decided:
         made: verdict, path and start of each, [T].
         rivals: other policy -> what it would have done in the same network.
         found_blocked: request (0 .. T - 1) that was blocked -> the network as it found it, [L, W].
+        examples: other policy -> requests for which it would have decided otherwise, spread evenly over all of
+            those, at most 400 -> the network as each found it, [L, W].
     """
 
     policy: str
@@ -67,6 +70,7 @@ class Decided:
     made: Decisions
     rivals: dict[str, Choice]
     found_blocked: dict[int, Words]
+    examples: dict[str, dict[int, Words]]
 
     @property
     def choice(self) -> Choice:
@@ -84,6 +88,16 @@ class Decided:
         if policy not in self.rivals:
             raise UnknownNameError("policy", policy, (self.policy, *self.rivals))
         return self.rivals[policy]
+
+    def examples_of(self, rival: str) -> dict[int, Words]:
+        """Requests for which a rival would have decided otherwise -> the network as each found it.
+
+        Raises:
+            UnknownNameError: it was not asked.
+        """
+        if rival not in self.rivals:
+            raise UnknownNameError("policy", rival, tuple(self.rivals))
+        return self.examples[rival]
 
     def rank(self, policy: str) -> Ints:
         """Rank of the chosen path among the request's candidates, from 0; -1 where there is none, [T]."""
@@ -189,6 +203,7 @@ def follow(
         made=made,
         rivals=dict(zip(names[1:], recorder.choices, strict=True)),
         found_blocked={t: found for t, found in recorder.undecided.items() if made.verdict[t] != ACCEPTED},
+        examples=dict(zip(names[1:], (one.kept for one in recorder.examples), strict=True)),
     )
 
 
@@ -264,6 +279,7 @@ class _Recorder:
         self._rivals = [(rival.decide, rival.prepare(world)) for rival in rivals]
         self._first = first
         self.choices = [Choice(np.full(count, NOWHERE), np.full(count, NOWHERE)) for _ in rivals]
+        self.examples = [_Examples() for _ in rivals]
         self.undecided: dict[int, Words] = {}
 
     def around(self, serving: Callable[..., Any]) -> Callable[..., Any]:
@@ -278,9 +294,29 @@ class _Recorder:
             if start == NOWHERE:
                 self.undecided[t] = lane.occupied.copy()
                 path = NOWHERE
+            for choice, examples in zip(self.choices, self.examples, strict=True):
+                if (choice.path[t], choice.start[t]) != (path, start):
+                    examples.offer(t, lane.occupied)
             return int(path), int(start)
 
         return decide
+
+
+class _Examples:
+    """Networks in the order in which they are offered, thinned out evenly so that there are never too many."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, Words] = {}
+        self._offered, self._every = 0, 1
+
+    def offer(self, t: int, occupied: Words) -> None:
+        """Keep a copy, perhaps."""
+        if self._offered % self._every == 0:
+            self.kept[t] = occupied.copy()
+        self._offered += 1
+        if len(self.kept) > _EXAMPLES:
+            self.kept = dict(list(self.kept.items())[::2])
+            self._every *= 2
 
 
 def differing(decided: Decided, rival: str, count: int = 10) -> pd.DataFrame:
@@ -291,24 +327,27 @@ def differing(decided: Decided, rival: str, count: int = 10) -> pd.DataFrame:
     Raises:
         UnknownNameError: the rival was not asked.
     """
-    setting, asked = decided.setting, decided.requests
-    where = np.flatnonzero(decided.differs(rival))
-    if where.size > count:
-        where = where[np.linspace(0, where.size - 1, count).round().astype(int)]
-    nodes, world = setting.topology.nodes, setting.world
+    where = list(decided.examples_of(rival))
+    if len(where) > count:
+        where = [where[place] for place in np.linspace(0, len(where) - 1, count).round().astype(int)]
     rows = []
-    for t in where.tolist():
-        row: dict[str, object] = {
-            "request": t,
-            "from": nodes[world.pair_source[asked.pair[t]]],
-            "to": nodes[world.pair_target[asked.pair[t]]],
-            "gbps": float(world.class_gbps[asked.bandwidth_class[t]]),
-        }
+    for t in where:
+        row: dict[str, object] = {"request": t, **asked_for(decided, t)}
         for name in (decided.policy, rival):
             row[name] = described(decided, name, t)
         rows.append(row)
     columns = ["request", "from", "to", "gbps", decided.policy, rival]
     return pd.DataFrame(rows, columns=columns).set_index("request")
+
+
+def asked_for(decided: Decided, t: int) -> dict[str, Any]:
+    """What a request was: from, to, gbps."""
+    nodes, world, asked = decided.setting.topology.nodes, decided.setting.world, decided.requests
+    return {
+        "from": nodes[world.pair_source[asked.pair[t]]],
+        "to": nodes[world.pair_target[asked.pair[t]]],
+        "gbps": float(world.class_gbps[asked.bandwidth_class[t]]),
+    }
 
 
 def described(decided: Decided, policy: str, t: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fusion_rl.arrays import Ints64
@@ -126,22 +127,37 @@ def candidate_paths_map(setting: Setting, source: str, destination: str) -> Figu
     Raises:
         UnknownNameError: one of the two is no node, or both are the same.
     """
-    topology, places = setting.topology, places_of(setting.topology)
+    topology = setting.topology
     paths = _candidates(setting, pair_number(setting, source, destination))[:_MOST_DRAWN]
     figure, axes = map_frame(f"Candidate paths from {source} to {destination}", _told(setting), topology)
     draw_topology(axes, topology, [FAINT] * len(topology.links))
     colours = [ACCENT, *COLOURS]
     for rank, path in reversed(list(enumerate(paths))):
-        nodes = [topology.nodes[node] for node in setting.candidates.nodes[path]]
-        aside = _APART * (rank - (len(paths) - 1) / 2)
-        for number, (one, other) in enumerate(pairwise(nodes)):
-            ends = np.array([places[one], places[other]]) + _sideways(places[one], places[other]) * aside
-            label = f"{rank}: {setting.path_names(path)}" if number == 0 else None
-            axes.plot(*ends.T, color=colours[rank], linewidth=2.4, label=label, solid_capstyle="round", zorder=2)
+        aside = rank - (len(paths) - 1) / 2
+        draw_path(axes, setting, path, colours[rank], aside, f"{rank}: {setting.path_names(path)}")
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], frameon=False, fontsize=9, labelcolor=INK, title="rank: path",
                 loc="center left", bbox_to_anchor=(1.0, 0.5))  # fmt: skip
     return figure
+
+
+def draw_path(axes: Axes, setting: Setting, path: int, colour: str, aside: float, label: str) -> None:
+    """Draw a candidate path on a map.
+
+    Args:
+        axes: of the map.
+        setting: network.
+        path: its number.
+        colour: of the line.
+        aside: by how many widths of a line it runs beside the links.
+        label: in the legend.
+    """
+    places = places_of(setting.topology)
+    nodes = [setting.topology.nodes[node] for node in setting.candidates.nodes[path]]
+    for number, (one, other) in enumerate(pairwise(nodes)):
+        ends = np.array([places[one], places[other]]) + _sideways(places[one], places[other]) * aside * _APART
+        told = label if number == 0 else None
+        axes.plot(*ends.T, color=colour, linewidth=2.4, label=told, solid_capstyle="round", zorder=2)
 
 
 def traffic_table(setting: Setting, requests: int, *, seed: int = 1, scenario: int = 0) -> pd.DataFrame:

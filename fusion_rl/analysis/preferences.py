@@ -15,6 +15,18 @@ from fusion_rl.training.plots import ACCENT, BUSY, FAINT, INK, dress, frame
 
 _BLOCKED = "blocked"
 _MOST_RANKS = 12  # candidate paths that get a place of their own; those beyond share the last
+_STEPS = ("≤-3", "-2", "-1", "0", "+1", "+2", "≥+3"), (-2, -1, 0, 1, 2, 3)
+# column of `departures` -> names of its bars, and the least value of all but the first
+_DEPARTURES = {
+    "rank": _STEPS,
+    "hops": _STEPS,
+    "start": (("≤-20", "≤-5", "<0", "0", ">0", "≥5", "≥20"), (-19, -4, 0, 1, 5, 20)),
+}
+_DEPARTED = (
+    ("rank of the path", "on another path"),
+    ("hops of the path", "on another path"),
+    ("first slot", "another path or slot"),
+)
 _MOST_WRITTEN = 13  # rows up to which each share of a matrix is written into it
 
 
@@ -72,7 +84,8 @@ def preference_figure(decided: Decided) -> Figure:
         counts = start_counts(decided, name)
         dress(starts).step(np.arange(counts.size), np.cumsum(counts) / max(counts.sum(), 1), where="post", color=colour,
                            linewidth=2.2 if number == 0 else 1.4, label=name)  # fmt: skip
-    ranks.set_xticks(range(len(shares)), shares.index, size=8)
+    last = f"\n{_BLOCKED}" if len(shares) > _MOST_RANKS else _BLOCKED  # beside many ranks there is no room for it
+    ranks.set_xticks(range(len(shares)), [*shares.index[:-1], last], size=8)
     ranks.set(xlabel="rank of the candidate path", ylabel="share of the requests")
     ranks.grid(axis="y", color=FAINT)
     ranks.legend(frameon=False, labelcolor=INK, fontsize=9)
@@ -105,6 +118,49 @@ def choice_figure(decided: Decided, rival: str) -> Figure:
     axes.set_xticks(range(len(shares)), matrix.columns, size=8)
     axes.set_yticks(range(len(shares)), matrix.index, size=8)
     axes.set(xlabel=f"rank that {decided.policy} takes", ylabel=f"rank that {rival} would take")
+    return figure
+
+
+def departures(decided: Decided, rival: str) -> pd.DataFrame:
+    """The policy's rank, hops and start less those of a rival, for each request that both serve otherwise.
+
+    `other_path` is whether the paths differ, and not the starts alone.
+
+    Raises:
+        UnknownNameError: the rival was not asked.
+    """
+    mine, theirs = decided.choice, decided.choice_of(rival)
+    at = np.flatnonzero(decided.differs(rival) & (mine.start != NOWHERE) & (theirs.start != NOWHERE))
+    hops = decided.setting.world.path_hops
+    told = {
+        "rank": (decided.rank(decided.policy) - decided.rank(rival))[at],
+        "hops": hops[mine.path[at]].astype(int) - hops[theirs.path[at]],
+        "start": mine.start[at].astype(int) - theirs.start[at],
+        "other_path": mine.path[at] != theirs.path[at],
+    }
+    return pd.DataFrame(told, index=pd.Index(at, name="request"))
+
+
+def departures_figure(decided: Decided) -> Figure:
+    """How far the policy's paths and slots lie from those of each rival, where they differ; shares of all requests."""
+    figure = frame(f"Where {decided.policy} departs from the others", decided.conditions, 3.2)
+    panels = figure.subplots(1, 3)
+    width = 0.8 / max(len(decided.rivals), 1)
+    for number, rival in enumerate(decided.rivals):
+        apart = departures(decided, rival)
+        aside = (number - (len(decided.rivals) - 1) / 2) * width
+        for axes, (column, (labels, bounds)) in zip(panels, _DEPARTURES.items(), strict=True):
+            values = apart[column] if column == "start" else apart.loc[apart["other_path"], column]
+            counts = np.bincount(np.digitize(values, bounds), minlength=len(labels))
+            places = np.arange(len(labels)) + aside
+            dress(axes).bar(places, counts / _count(decided), width, color=COLOURS[number % len(COLOURS)], label=rival)
+            axes.set_xticks(range(len(labels)), labels, size=7.5)
+    for axes, (what, where) in zip(panels, _DEPARTED, strict=True):
+        axes.set_title(where, size=9, color=INK)
+        axes.set_xlabel(f"{what}, less theirs", size=9)
+        axes.grid(axis="y", color=FAINT)
+    panels[0].set_ylabel("share of the requests")
+    panels[0].legend(frameon=False, labelcolor=INK, fontsize=9, title="held against", title_fontsize=9)
     return figure
 
 

@@ -8,11 +8,13 @@ import pytest
 from fusion_rl.agents.catalog import make_agent
 from fusion_rl.analysis.compare_models import (
     choose_policies,
+    comparison_frame,
     differences_figure,
     experiment_of,
     loads_around,
     models_frame,
     paired_differences,
+    published_frame,
     short,
 )
 from fusion_rl.domains.optical.domain import make_simulator, prepare
@@ -20,6 +22,7 @@ from fusion_rl.envs.vector import OpticalVecEnv
 from fusion_rl.errors import ConfigError, PolicyError, TrackingError, UnknownNameError
 from fusion_rl.tracking.mlflow_store import open_store
 from fusion_rl.training import checkpoints
+from fusion_rl.training.comparison import Comparison, Reference
 from fusion_rl.training.evaluate import Evaluation
 from fusion_rl.training.loads import over_loads
 from fusion_rl.training.policies import as_policy
@@ -58,6 +61,22 @@ def test_the_figure_has_a_curve_for_every_policy_but_the_reference(met: dict[flo
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sp-ff", "random"]
     expected = paired_differences(met, "ksp-ff").xs("sp-ff", level="policy")["difference"]
     np.testing.assert_array_equal(axes.containers[0].lines[0].get_ydata(), expected)
+
+
+def test_a_comparison_is_a_row_for_each_load_and_policy_and_published_figures_stand_apart(
+    met: dict[float, list[Evaluation]],
+) -> None:
+    other = Reference("Some-RSA", "agent", 20.0, 0.5, None, "as printed", "a paper")
+    result = Comparison("run", met, references=(other,))
+    rows = comparison_frame(result)
+    assert rows.index.tolist() == [(load, one.policy) for load, found in met.items() for one in found]
+    second = met[20.0][1]
+    assert rows.loc[(20.0, "sp-ff"), "fragmentation"] == second.usage["fragmentation"]
+    assert rows.loc[(20.0, "sp-ff"), "ratio"] == pytest.approx(
+        second.tally.blocked_requests / met[20.0][0].tally.blocked_requests
+    )
+    assert published_frame(result).loc[(20.0, "Some-RSA"), "conditions"] == "as printed"
+    assert published_frame(Comparison("run", met)).empty
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ from fusion_rl.analysis.decisions import Decided, follow
 from fusion_rl.analysis.preferences import (
     choice_figure,
     choice_matrix,
+    departures,
+    departures_figure,
     preference_figure,
     rank_shares,
     start_counts,
@@ -51,3 +53,22 @@ def test_figures_show_every_policy_and_share(decided: Decided) -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["ksp-ff", "sp-ff", "last-fit"]
     written = [text.get_text() for text in choice_figure(decided, "sp-ff").axes[0].texts]
     assert sorted(written) == ["16.7%", "33.3%", "50.0%"]
+
+
+def test_departures_are_of_requests_that_both_serve_otherwise(decided: Decided) -> None:
+    apart = departures(decided, "last-fit")
+    assert apart.index.tolist() == [0, 1, 2, 4]
+    assert apart["start"].tolist() == [-5, -2, -5, -2]
+    assert not apart["other_path"].any()
+    assert departures(decided, "sp-ff").empty, "where they differ sp-ff blocks"
+    with pytest.raises(UnknownNameError, match="unknown policy 'mscl'"):
+        departures(decided, "mscl")
+
+
+def test_departures_are_drawn_as_shares_of_all_requests(tmp_path: Path) -> None:
+    decided = follow(experiment(trace_of(tmp_path, *FILLING)), "ksp-ff", ["least-congested"], requests=6)
+    assert departures(decided, "least-congested")[["rank", "hops"]].to_numpy().tolist() == [[-1, 1], [-1, 1]]
+    for axes, label in zip(departures_figure(decided).axes, ("-1", "+1", ">0"), strict=True):
+        names = [tick.get_text() for tick in axes.get_xticklabels()]
+        heights = dict(zip(names, (bar.get_height() for bar in axes.patches), strict=True))
+        assert heights[label] == pytest.approx(2 / 6)
