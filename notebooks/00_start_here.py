@@ -102,4 +102,5 @@ runs_frame(config.execution.tracking_dir, config.execution.experiment_name or co
 # | Do our figures agree with everybody else's? | `05_parity` |
 # | Which of my models is better, and where do they differ? | `06_compare_models` |
 # | What does an agent prefer, and why does it block? | `07_inspect_an_agent` |
+# | Can an agent beat the best heuristic, and how? | `09_agents_that_win` |
 # | How do I bring my own network, reward, observation, heuristic, algorithm? | `08_your_own` |
