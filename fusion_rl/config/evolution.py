@@ -1,8 +1,8 @@
 """Settings of the agent whose score of candidate decisions is found by evolution."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fusion_rl.config.agent import AlgorithmCommon, PositiveInt
 from fusion_rl.config.search import Range, among, span
@@ -18,11 +18,14 @@ class EvolutionConfig(AlgorithmCommon):
     }
 
     name: Literal["evolution"] = "evolution"
-    observation: Literal["spectrum"] = Field(default="spectrum", description="all slots: a score looks at the network")
+    observation: Literal["spectrum", "spectrum-known-holding"] = Field(
+        default="spectrum", description="all slots, since a score looks at the network; and when they will be free"
+    )
     action: Literal["path-start"] = Field(default="path-start", description="a path, and the slot to start from")
-    score: Literal["slot-capacity", "linear", "mlp"] = Field(
+    score: Literal["slot-capacity", "slot-capacity-known-holding", "linear", "mlp"] = Field(
         default="slot-capacity",
-        description="what is learned: weights of slot-capacity losses; of cheap features; of a small network of these",
+        description="what is learned: weights of slot-capacity losses, without or with knowing when services end; of "
+        "cheap features; of a small network of these",
     )
     population: int = Field(default=24, ge=4, description="members of a generation")
     step_size: float = Field(default=0.2, gt=0, description="standard deviation of the first generation's parameters")
@@ -32,3 +35,10 @@ class EvolutionConfig(AlgorithmCommon):
     warmup_requests: int = Field(
         default=2_000, ge=0, description="requests of each lane, served by the mean of the generation, before these"
     )
+
+    @model_validator(mode="after")
+    def _score_is_shown_what_it_reads(self) -> Self:
+        needed = "spectrum-known-holding" if self.score == "slot-capacity-known-holding" else "spectrum"
+        if self.observation != needed:
+            raise ValueError(f"score {self.score} needs observation {needed}, not {self.observation}")
+        return self

@@ -250,12 +250,13 @@ class Evolution(BaseAlgorithm):
         """Actions of a batch of observations, or of one.
 
         Args:
-            observation: a dict of the parts of `spectrum`, with or without an axis B in front.
+            observation: a dict of the parts of `spectrum` or `spectrum-known-holding`, with or without an axis B first.
             state, episode_start, deterministic: not used: a score decides for one action.
             action_masks: [B, A] or [A]; where the score has no action among them, the first of them is taken.
         """
         batched = np.ndim(observation["source"]) == 2
         shown: dict[str, AnyArray] = {name: np.atleast_2d(part) for name, part in observation.items()}
+        by_slot = (len(shown["spectrum"]), -1, self.setting.world.slots)
         world, heuristic = self.setting.world, self.heuristic()
         key = self.policy.values.tobytes()
         if key not in self._options:  # tables are made once for the same parameters
@@ -269,7 +270,8 @@ class Evolution(BaseAlgorithm):
             self._options[key],
             np.array([pairs.get(both, 0) for both in ends]),
             shown["bandwidth_class"].argmax(axis=1),
-            shown["spectrum"].reshape(len(shown["spectrum"]), -1, world.slots) > 0,
+            shown["spectrum"].reshape(by_slot) > 0,
+            *((shown["holding_time"][:, 0], shown["time_left"].reshape(by_slot)) if "time_left" in shown else ()),
         )
         actions = np.where(start < 0, 0, rank * world.slots + start)
         if action_masks is not None:

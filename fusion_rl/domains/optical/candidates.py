@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fusion_rl.arrays import Floats32, Ints64
-from fusion_rl.domains.optical.heuristics.mscl import Capacities, best_routes, loss_at, sum_near
+from fusion_rl.domains.optical.heuristics.mscl import Capacities, best_routes, loss_at, notice, sum_near
 from fusion_rl.domains.optical.heuristics.mscl import prepare as prepare_capacities
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
@@ -275,7 +275,7 @@ def describe(world: World, lane: Lane, request: Request, memory: Memory, row: Fl
     """
     row[:] = 0.0
     utilisation = look_at_network(world, lane, memory.tables)
-    before = memory.capacities.paths_scored[0]
+    notice(lane.occupied, memory.capacities)
     column = 0
     for rank in range(routes_of(world, request.pair)):
         if column == row.size:
@@ -293,7 +293,7 @@ def describe(world: World, lane: Lane, request: Request, memory: Memory, row: Fl
         describe_path(world, memory.tables, request, path, rank, width, row[common : common + COUNT])
         row[common + PATH_FREE] = free / np.float32(world.slots)
         row[common + NETWORK_UTILISATION] = utilisation
-        sum_near(world, lane, memory.capacities, path, before)
+        sum_near(world, lane, memory.capacities, path)
         loss, here = loss_at(world, memory.capacities, width, 0, 0, 0), 0
         while start < world.slots and column < row.size:
             last = bitmap.next_clear(lane.free, start) - 1

@@ -6,14 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from fusion_rl.arrays import Bools, Ints64, Words
+from fusion_rl.arrays import Bools, Floats32, Ints, Ints64, Words
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
 from fusion_rl.domains.optical.pipelines.orchestrator import ACCEPTED, room_for
 from fusion_rl.domains.optical.requests import Request, Requests
 from fusion_rl.domains.optical.rollout import LaneServer, serve
 from fusion_rl.domains.optical.setting import Setting
-from fusion_rl.domains.optical.state import State
+from fusion_rl.domains.optical.state import Lane, State
+from fusion_rl.domains.optical.world import World
 
 
 def blocked(
@@ -67,7 +68,14 @@ def blocked(
 
 
 def decide(
-    setting: Setting, policy: Heuristic, options: object, pair: Ints64, bandwidth_class: Ints64, in_use: Bools
+    setting: Setting,
+    policy: Heuristic,
+    options: object,
+    pair: Ints64,
+    bandwidth_class: Ints64,
+    in_use: Bools,
+    holding: Floats32 | None = None,
+    time_left: Floats32 | None = None,
 ) -> tuple[Ints64, Ints64]:
     """What a policy decides for one request of each of some networks: rank of the path and start, -1 for neither.
 
@@ -77,18 +85,47 @@ def decide(
         options: what it prepared for this network.
         pair, bandwidth_class: of the requests, [B].
         in_use: slots in use, [B, L, S].
+        holding: how long the requests are going to stay, [B]; None: the policy does not ask.
+        time_left: how long each slot will be in use, [B, L, S]; None: the policy does not ask.
     """
-    world = setting.world
-    state = lane_state.empty(world, 1, 1)
-    lane = lane_state.view(state, 0)
+    links = np.arange(setting.world.link_length_km.size, dtype=np.int32)
+    state = lane_state.empty(setting.world, 1, 1 if time_left is None else in_use[0].size)
+    lane, world = lane_state.view(state, 0), _with_links_as_paths(setting.world)
     found = np.full((2, pair.size), -1)
     for b in range(pair.size):
         lane.occupied[:] = _words(in_use[b], world.beyond)
-        request = Request(0.0, 0.0, int(pair[b]), int(bandwidth_class[b]), 0, 0)
+        if time_left is not None:
+            _put_services(lane, links + setting.world.path_hops.size, time_left[b])
+        stays = 0.0 if holding is None else float(holding[b])
+        request = Request(0.0, stays, int(pair[b]), int(bandwidth_class[b]), 0, 0)
         path, start = policy.decide(world, lane, request, options)
         if start >= 0:
             found[:, b] = path - world.path_first[pair[b]], start
     return found[0], found[1]
+
+
+def _with_links_as_paths(world: World) -> World:
+    """The world with a path over each link behind its candidate paths."""
+    links = np.arange(world.link_length_km.size)
+    last = int(world.link_first[-1])
+    return world._replace(
+        path_links=np.append(world.path_links, links).astype(world.path_links.dtype),
+        link_first=np.append(world.link_first, last + 1 + links).astype(world.link_first.dtype),
+    )
+
+
+def _put_services(lane: Lane, path_of_link: Ints, time_left: Floats32) -> None:
+    """Let a service run on each run of slots of a link that will be free at the same time, [L, S]."""
+    edges = np.pad(time_left, ((0, 0), (1, 1)))
+    differs = edges[:, 1:] != edges[:, :-1]
+    link, start = np.nonzero(differs[:, :-1] & (time_left > 0))
+    _, last = np.nonzero(differs[:, 1:] & (time_left > 0))
+    lane.live[0] = link.size
+    lane.departing[: link.size] = np.arange(link.size)
+    lane.departure_time[: link.size] = time_left[link, start]
+    lane.service_path[: link.size] = path_of_link[link]
+    lane.service_start[: link.size] = start
+    lane.service_width[: link.size] = last - start + 1
 
 
 def _words(in_use: Bools, beyond: Words) -> Words:

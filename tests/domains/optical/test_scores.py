@@ -1,5 +1,7 @@
 """Scores: legal and repeatable as any heuristic, as mscl where they begin, and as their slow twin where they go."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,8 @@ from fusion_rl.testing import tiny
 from fusion_rl.testing.contracts import each, same
 from fusion_rl.testing.simulator_contract import random_actions
 from tests.domains.optical.test_candidates import simulator_of
-from tests.domains.optical.worlds import few_examples, small_settings
+from tests.domains.optical.worlds import few_examples, make_setting, slow_network, slow_requests, small_settings
+from tests.oracles.slow_scores import SlowScore
 
 REQUESTS = 150
 
@@ -69,6 +72,65 @@ def test_learned_slot_capacity_begins_as_mscl(setting: Setting, seed: int) -> No
     """On candidate sets that it sees whole: at most ten paths a pair, and here there are at most six."""
     learned = decisions(setting, policy_of("slot-capacity", setting), 60)
     assert same(learned, decisions(setting, HEURISTICS["mscl"], 60))
+
+
+@pytest.mark.parametrize("name", ["slot-capacity", "slot-capacity-known-holding"])
+def test_learned_slot_capacity_takes_what_its_slow_twin_scores_lowest(name: str) -> None:
+    @few_examples
+    @given(small_settings(most_nodes=4, most_slots=30), st.integers(0, 10_000))
+    def compare(setting: Setting, seed: int) -> None:
+        assert_lowest(setting, name, seed)
+
+    compare()
+    assert_lowest(tiny.setting(slots=70), name, seed=3)  # across words
+    meshed = [(one, other, 100.0) for one, other in combinations("12345", 2)]
+    assert_lowest(make_setting(meshed, {"k_paths": 12, "slots": 8}, {"load_erlang": 60.0}), name, seed=3)  # K > 10
+
+
+def assert_lowest(setting: Setting, name: str, seed: int) -> None:
+    score, chooser = SCORES[name], np.random.default_rng(seed)
+    parameters = {key: value + 0.7 * chooser.normal() for key, value in score.parameters(setting.world).items()}
+    mean = setting.scenarios[0].mean_holding_time
+    policy = heuristic_of(score, parameters, mean)
+    slow = slow_network(setting)
+    twin, names = SlowScore(slow, parameters, mean), setting.topology.nodes
+    asked = setting.models[0].stream(seed, 0, 0).take(30)
+    decided = LaneServer(setting.world, policy, setting.typical_erlang).serve(asked)
+    for request, path, start in zip(slow_requests(setting, asked), decided.path, decided.start, strict=True):
+        slow.release(request.arrival)
+        scores = twin.scores(request, score.known_holding)
+        if path < 0:
+            assert not scores
+            continue
+        choice = (tuple(names[node] for node in setting.candidates.nodes[path]), int(start))
+        lowest = min(scores.values())
+        assert scores[choice] == pytest.approx(lowest, rel=1e-4, abs=1e-3)
+        slow.serve(request, lambda *_, choice=choice: choice)
+
+
+@pytest.mark.parametrize("observation", ["spectrum", "spectrum-known-holding"])
+def test_a_score_decides_from_what_it_is_shown_as_it_does_in_rollouts(observation: str) -> None:
+    setting = tiny.setting(slots=70)
+    name = "slot-capacity-known-holding" if observation == "spectrum-known-holding" else "slot-capacity"
+    policy = policy_of(name, setting, seed=4)
+    simulator = simulator_of(setting, "path-start", seed=5, observation=observation)
+    world, chooser = setting.world, np.random.default_rng(2)
+    here, there = policy.prepare(world), policy.prepare(world)
+    for _ in range(12):
+        shown = simulator.observations()
+        assert isinstance(shown, dict)
+        lane, request = lane_state.view(simulator.state, 0), request_at(simulator.request(0), 0)
+        by_slot = (1, world.link_length_km.size, world.slots)
+        told = (shown["holding_time"][:, 0], shown["time_left"].reshape(by_slot)) if "time_left" in shown else ()
+        in_use = shown["spectrum"].reshape(by_slot) > 0
+        if told:
+            assert ((told[1] > 0) == in_use).all()
+        rank, start = trials.decide(
+            setting, policy, there, np.array([request.pair]), np.array([request.bandwidth_class]), in_use, *told
+        )
+        path, expected = policy.decide(world, lane, request, here)
+        assert (rank[0] + world.path_first[request.pair], start[0]) == (path, expected)
+        simulator.step(random_actions(simulator, chooser))
 
 
 def test_without_a_weight_for_the_future_known_holding_times_change_nothing() -> None:

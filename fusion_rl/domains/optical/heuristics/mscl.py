@@ -13,7 +13,8 @@ block of n slots at s costs V less what ends below s and what starts from s + n 
     loss(s) = S[0] + .. + S[s + n - 1] - (E[0] + .. + E[s - 1]).
 
 So the rows S and E of the routes are added up first, slot by slot, and one walk along the sums then gives the
-loss of every start. A route's rows are kept, and mended where its free slots have changed.
+loss of every start. A route's rows are kept, and mended where its free slots have changed: on a link that differs
+from what it was at the request before.
 """
 
 from typing import NamedTuple
@@ -29,7 +30,8 @@ from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
 
-AT_A_TIME = 4  # routes whose rows are added up together: fewer trips to the sums
+STALE = -1
+AT_A_TIME = 8  # routes whose rows are added up together: fewer trips to the sums
 
 
 class Capacities(NamedTuple):
@@ -49,7 +51,8 @@ class Capacities(NamedTuple):
     placements: AnyArray  # [R + 1, 2 S] S and then E; a row of zeros at the end
     known_free: Words  # [R, W] the free slots that a row stands for
     changed: Words  # [W] room for the slots that are new since then
-    seen: Ints64  # [R] the last path that a route was summed for, by running number
+    link_known: Words  # [L, W] the slots in use that were noticed last
+    seen: Ints64  # [R] the last path that a route was summed for, by running number; STALE: a link has changed since
     paths_scored: Ints64  # [1]
     near: Ints  # [R + AT_A_TIME] room for the routes that share a link with the path that is scored
     mended: Ints  # [R + 1] room for those of them whose rows were mended for it, behind their number
@@ -113,7 +116,8 @@ def room_for_routes(
         # Nothing free is what rows of zeros say.
         known_free=np.zeros((count, world.beyond.size), np.uint64),
         changed=np.zeros(world.beyond.size, np.uint64),
-        seen=np.zeros(count, np.int64),
+        link_known=np.zeros((world.link_length_km.size, world.beyond.size), np.uint64),
+        seen=np.full(count, STALE),
         paths_scored=np.zeros(1, np.int64),
         near=np.zeros(count + AT_A_TIME, np.int32),
         mended=np.zeros(count + 1, np.int32),
@@ -126,6 +130,20 @@ def _sum_type(world: World, most: Ints64, links: Ints) -> type[np.int16] | type[
     over_link = np.bincount(links, most, world.link_length_km.size).astype(np.int64)
     over_path = np.diff(np.append(0, np.cumsum(over_link[world.path_links]))[world.link_first])
     return np.int16 if over_path.max() <= np.iinfo(np.int16).max else np.int32
+
+
+@kernel
+def notice(occupied: Words, capacities: Capacities) -> None:
+    """Find the links that have changed, once for each request, before any path is looked at."""
+    known = capacities.link_known
+    for link in range(known.shape[0]):
+        any_changed = False
+        for word in range(known.shape[1]):
+            any_changed |= known[link, word] != occupied[link, word]
+            known[link, word] = occupied[link, word]
+        if any_changed:
+            for entry in range(capacities.link_first[link], capacities.link_first[link + 1]):
+                capacities.seen[capacities.link_routes[entry]] = STALE
 
 
 @kernel
@@ -169,16 +187,8 @@ def fill_row(slots: int, capacities: Capacities, route: int) -> None:
 
 
 @kernel
-def find_near(world: World, occupied: Words, capacities: Capacities, path: int, before: int) -> int:
-    """Leave the routes that share a link with a path in capacities.near, up to date; returns how many they are.
-
-    Args:
-        world: the network.
-        occupied: slots in use, [L, W].
-        capacities: of the lane.
-        path: a candidate path.
-        before: the running number of paths when the request arrived: a route seen since then is up to date.
-    """
+def find_near(world: World, occupied: Words, capacities: Capacities, path: int) -> int:
+    """Leave the routes that share a link with a path in capacities.near, up to date; returns how many they are."""
     capacities.paths_scored[0] += 1
     capacities.mended[0] = 0
     mark = capacities.paths_scored[0]
@@ -189,7 +199,7 @@ def find_near(world: World, occupied: Words, capacities: Capacities, path: int, 
             route = capacities.link_routes[entry]
             if capacities.seen[route] == mark:
                 continue
-            if capacities.seen[route] <= before:
+            if capacities.seen[route] == STALE:
                 refresh(world, occupied, capacities, route)
             capacities.seen[route] = mark
             capacities.near[count] = route
@@ -205,14 +215,15 @@ def add_rows(capacities: Capacities, rows: AnyArray, count: int) -> None:
     near[count : count + AT_A_TIME] = rows.shape[0] - 1
     for i in range(0, count, AT_A_TIME):
         one, two, three, four = rows[near[i]], rows[near[i + 1]], rows[near[i + 2]], rows[near[i + 3]]
+        five, six, seven, eight = rows[near[i + 4]], rows[near[i + 5]], rows[near[i + 6]], rows[near[i + 7]]
         for x in range(sums.size):
-            sums[x] += one[x] + two[x] + three[x] + four[x]
+            sums[x] += ((one[x] + two[x]) + (three[x] + four[x])) + ((five[x] + six[x]) + (seven[x] + eight[x]))
 
 
 @kernel
-def sum_near(world: World, lane: Lane, capacities: Capacities, path: int, before: int) -> None:
+def sum_near(world: World, lane: Lane, capacities: Capacities, path: int) -> None:
     """Leave the sum of the rows of the routes that share a link with a path in capacities.sums; see `find_near`."""
-    add_rows(capacities, capacities.placements, find_near(world, lane.occupied, capacities, path, before))
+    add_rows(capacities, capacities.placements, find_near(world, lane.occupied, capacities, path))
 
 
 @kernel
@@ -238,13 +249,13 @@ def loss_at(world: World, capacities: Capacities, width: int, start: int, here: 
 
 
 @kernel
-def best_start(world: World, lane: Lane, capacities: Capacities, path: int, width: int, before: int) -> tuple[int, int]:
+def best_start(world: World, lane: Lane, capacities: Capacities, path: int, width: int) -> tuple[int, int]:
     """The start of least loss on a path and that loss; (NOWHERE, 0) if there is no room."""
     find_starts(world, lane, path, width)
     start = bitmap.next_set(lane.free, 0)
     if start >= world.slots:
         return NOWHERE, 0
-    sum_near(world, lane, capacities, path, before)
+    sum_near(world, lane, capacities, path)
     best, least, here = NOWHERE, 0, 0
     loss = loss_at(world, capacities, width, 0, 0, 0)
     while start < world.slots:
@@ -259,12 +270,12 @@ def best_start(world: World, lane: Lane, capacities: Capacities, path: int, widt
 @kernel
 def mscl(world: World, lane: Lane, request: Request, options: Capacities) -> tuple[int, int]:
     """Take the path and start of least loss over all candidate paths."""
-    before = options.paths_scored[0]
+    notice(lane.occupied, options)
     best_path, best, least = NOWHERE, NOWHERE, 0
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
         width = slots_needed(world, lane, request, path)
         if width > 0:
-            start, loss = best_start(world, lane, options, path, width, before)
+            start, loss = best_start(world, lane, options, path, width)
             if start != NOWHERE and (best == NOWHERE or loss < least):
                 best_path, best, least = path, start, loss
     return best_path, best
@@ -273,11 +284,11 @@ def mscl(world: World, lane: Lane, request: Request, options: Capacities) -> tup
 @kernel
 def mscl_first_path(world: World, lane: Lane, request: Request, options: Capacities) -> tuple[int, int]:
     """Take the first candidate path with room, at its start of least loss."""
-    before = options.paths_scored[0]
+    notice(lane.occupied, options)
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
         width = slots_needed(world, lane, request, path)
         if width > 0:
-            start, _ = best_start(world, lane, options, path, width, before)
+            start, _ = best_start(world, lane, options, path, width)
             if start != NOWHERE:
                 return path, start
     return NOWHERE, NOWHERE

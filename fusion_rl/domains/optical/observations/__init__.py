@@ -67,6 +67,15 @@ OBSERVATIONS.register("deeprmsa", Observation(deeprmsa.layout, deeprmsa.write, a
 OBSERVATIONS.register("unified", Observation(unified.layout, unified.write, as_dict=True, limits=unified.limits))
 OBSERVATIONS.register("graph", Observation(graph.layout, graph.write, as_dict=True, limits=graph.limits))
 OBSERVATIONS.register("spectrum", Observation(spectrum.layout, spectrum.write, as_dict=True, limits=spectrum.limits))
+OBSERVATIONS.register(
+    "spectrum-known-holding",
+    Observation(
+        spectrum.layout_known_holding,
+        spectrum.write_known_holding,
+        as_dict=True,
+        limits=spectrum.limits_known_holding,
+    ),
+)
 for _name, _write in legacy.WRITE.items():
     OBSERVATIONS.register(_name, Observation(legacy.layout_of(_name), _write, as_dict=True, limits=legacy.limits))
 for _name, _known in (("candidates", False), ("candidates-known-holding", True)):

@@ -52,6 +52,16 @@ def _class_of_gbps(world: World, gbps: AnyArray) -> AnyArray:
     return one_hot
 
 
+def _told_of_time(world: World, time: AnyArray) -> AnyArray:
+    logarithm: AnyArray = np.log1p(time)
+    return logarithm / (1.0 + logarithm)  # as FUSION's sets have it, `legacy.put_holding`
+
+
+def _time_of_told(world: World, told: AnyArray) -> AnyArray:
+    time: AnyArray = np.expm1(told / (1.0 - told))
+    return time
+
+
 SOURCE, DESTINATION = Fact("source"), Fact("destination")
 SLOTS_NEEDED = Fact("slots needed on each path")
 LENGTH = Fact("length of each path")
@@ -98,6 +108,14 @@ _FACTS: dict[str, dict[str, Fact]] = {
         "destination": DESTINATION,
         "bandwidth_class": Fact("bandwidth", _gbps_of_class, _class_of_gbps),
         "spectrum": Fact("slots in use on each link"),
+    },
+    "spectrum-known-holding": {
+        "source": SOURCE,
+        "destination": DESTINATION,
+        "bandwidth_class": Fact("bandwidth", _gbps_of_class, _class_of_gbps),
+        "spectrum": Fact("slots in use on each link"),
+        "time_left": Fact("time for which each slot will be in use"),
+        "holding_time": Fact("holding time", _told_of_time, _time_of_told),
     },
     "deeprmsa": {
         "source": SOURCE,

@@ -1,7 +1,13 @@
 """The request, and every slot of every link: all that a policy can know which is not told the holding times.
 
 Every entry is 0 or 1: source, destination and bandwidth class one-hot, and the slots in use, link by link.
+
+`spectrum-known-holding` also tells how long the request is going to stay and how long each slot will be in use, both
+in the scenario's time units: another class of information, that few settings reveal and no heuristic has, so a
+comparison must say so.
 """
+
+import numpy as np
 
 from fusion_rl.arrays import Floats32
 from fusion_rl.domains.optical.jit import kernel
@@ -9,6 +15,7 @@ from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
+from fusion_rl.errors import ConfigError
 
 
 def layout(world: World) -> dict[str, int]:
@@ -21,9 +28,28 @@ def layout(world: World) -> dict[str, int]:
     }
 
 
+def layout_known_holding(world: World) -> dict[str, int]:
+    """The same with what holding times tell.
+
+    Raises:
+        ConfigError: services share lightpaths, so no slot has a time at which it will be free.
+    """
+    if world.rules is not None:
+        raise ConfigError(
+            "observation spectrum-known-holding needs a network where each service has its own lightpath: no grooming,"
+            " slicing, protection, transmission or failures"
+        )
+    return layout(world) | {"time_left": world.link_length_km.size * world.slots, "holding_time": 1}
+
+
 def limits(world: World) -> tuple[float, float]:
     """Lowest and highest value of any feature."""
     return 0.0, 1.0
+
+
+def limits_known_holding(world: World) -> tuple[float, float]:
+    """The same; nothing limits a holding time."""
+    return 0.0, np.inf
 
 
 @kernel
@@ -39,3 +65,17 @@ def write(world: World, lane: Lane, request: Request, row: Floats32) -> None:
         while slot < world.slots:
             row[first + link * world.slots + slot] = 1.0
             slot = bitmap.next_set(lane.occupied[link], slot + 1)
+
+
+@kernel
+def write_known_holding(world: World, lane: Lane, request: Request, row: Floats32) -> None:
+    """Fill one row."""
+    write(world, lane, request, row)
+    first = row.size - 1 - world.link_length_km.size * world.slots
+    for i in range(lane.live[0]):
+        left, service = np.float32(lane.departure_time[i] - request.arrival), lane.departing[i]
+        path, start = lane.service_path[service], lane.service_start[service]
+        for hop in range(world.link_first[path], world.link_first[path + 1]):
+            slot = first + world.path_links[hop] * world.slots + start
+            row[slot : slot + lane.service_width[service]] = left
+    row[row.size - 1] = request.holding

@@ -5,7 +5,7 @@ scores, 10 for the others), and if none of those has room, those on the first la
 """
 
 from fusion_rl.catalog import Catalog
-from fusion_rl.domains.optical.scores import cheap, slot_capacity
+from fusion_rl.domains.optical.scores import cheap, known_holding, slot_capacity
 from fusion_rl.domains.optical.scores.entry import Score, heuristic_of
 
 __all__ = ["SCORES", "Score", "heuristic_of"]
@@ -17,9 +17,9 @@ SCORES.register("slot-capacity", Score(slot_capacity.parameters, slot_capacity.p
 SCORES.register(
     "slot-capacity-known-holding",
     Score(
-        slot_capacity.known_holding_parameters,
-        slot_capacity.prepare_known_holding,
-        slot_capacity.slot_capacity_known_holding,
+        known_holding.parameters,
+        known_holding.prepare,
+        known_holding.slot_capacity_known_holding,
         known_holding=True,
     ),
 )
