@@ -20,7 +20,7 @@ settings = []  # any other, as the command line's --set takes them
 # %matplotlib inline
 from fusion_rl.analysis.networks import network_table
 from fusion_rl.analysis.plots import blocking_figure, utilisation_map
-from fusion_rl.analysis.report import RunCard, comparison_table, progress_console
+from fusion_rl.analysis.report import RunCard, comparison_table, progress_console, stored_table
 from fusion_rl.analysis.runs import comparison, runs_frame, standing, store_folder
 from fusion_rl.config.load import load
 from fusion_rl.envs.make import domain_of
@@ -85,7 +85,7 @@ blocking_figure([result.evaluation, *result.baselines.values()], agent=result.al
 # ## Where the run went
 
 # %%
-runs_frame(config.execution.tracking_dir, config.execution.experiment_name or config.name).head(5)
+stored_table(runs_frame(config.execution.tracking_dir, config.execution.experiment_name or config.name).head(5))
 
 # %% [markdown]
 # Settings, provenance, learning curve, pictures, checkpoints and the model are in the run store, in MLflow's form:

@@ -24,7 +24,7 @@ settings = []  # any other, as the command line's --set takes them
 # %%
 # %matplotlib inline
 from fusion_rl.analysis.plots import blocking_figure, learning_curve_figure, utilisation_map
-from fusion_rl.analysis.report import RunCard, comparison_table, progress_console
+from fusion_rl.analysis.report import RunCard, comparison_table, progress_console, stored_table
 from fusion_rl.analysis.runs import comparison, runs_frame, standing, store_folder
 from fusion_rl.config.load import load
 from fusion_rl.envs.make import domain_of
@@ -118,7 +118,7 @@ utilisation_map(prepared, agent.link_utilisation, title, agent.conditions)
 # ## All runs in this store
 
 # %%
-runs_frame(config.execution.tracking_dir, config.execution.experiment_name or config.name).head(10)
+stored_table(runs_frame(config.execution.tracking_dir, config.execution.experiment_name or config.name).head(10))
 
 # %% [markdown]
 # ## What to do next

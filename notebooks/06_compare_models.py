@@ -29,6 +29,7 @@ from fusion_rl.analysis.compare_models import (
 from fusion_rl.analysis.decisions import agreement, differing, follow
 from fusion_rl.analysis.plots import blocking_against_load, draw
 from fusion_rl.analysis.preferences import choice_figure
+from fusion_rl.analysis.report import stored_table
 from fusion_rl.analysis.runs import runs_frame, store_folder
 from fusion_rl.envs.make import domain_of
 from fusion_rl.training.loads import over_loads
@@ -38,7 +39,7 @@ from fusion_rl.training.loads import over_loads
 
 # %%
 store = store_folder(tracking_dir)
-models_frame(store)
+stored_table(models_frame(store))
 
 # %% [markdown]
 # One row a version of a registered model, with the aliases that point at it. The blocking is that of its own
@@ -46,7 +47,7 @@ models_frame(store)
 # first:
 
 # %%
-runs_frame(store).head(10)
+stored_table(runs_frame(store).head(10))
 
 # %% [markdown]
 # ## Blocking against load

@@ -22,9 +22,17 @@ RUN_MIME = "application/vnd.fusion-rl.run+json"
 # Names the terminal of whoever executes a notebook headless; empty where there is none.
 TERMINAL_VARIABLE = "FUSION_RL_TERMINAL"
 
+# of a frame of runs or models: what people compare stands at the left, where the window shows it
+_SEEN_FIRST = (
+    "name", "address", "aliases", "status", "service_blocking", "ci95", "ksp_ff_blocking", "load", "timesteps", "seed",
+    "started", "created",
+)  # fmt: skip
+_HEAD_AT_THE_LEFT: Any = [{"selector": "th.col_heading", "props": "text-align: left"}]
+_WHOLE = ("version", "timesteps", "seed", "parity_disagreements")
 _HEADINGS = {
     "service_blocking": "service blocking",
     "ci95": "± 95 %",
+    "ksp_ff_blocking": "ksp-ff",
     "bit_rate_blocking": "bit-rate blocking",
     "difference_to_agent": "more than the agent",
     "difference_ci95": "± 95 % (paired)",
@@ -76,6 +84,30 @@ def comparison_table(compared: pd.DataFrame, agent: str) -> "Styler":
         .set_properties(**{"text-align": "right"})
         .set_properties(subset=own, **{"color": ACCENT, "font-weight": "bold"})
         .map_index(lambda name: f"color: {ACCENT}" if name == agent else "", axis="index")
+    )
+
+
+def stored_table(stored: pd.DataFrame) -> "Styler":
+    """Runs (`runs.runs_frame`) or models (`compare_models.models_frame`) as a table to read: a line each, nothing cut.
+
+    All columns are there; those that people compare come first, and the long ids last.
+    """
+    table = stored.reset_index()
+    whole = [name for name in _WHOLE if name in table]
+    table[whole] = table[whole].apply(pd.to_numeric, errors="coerce").astype("Int64")
+    first = [name for name in _SEEN_FIRST if name in table]
+    last = [name for name in table if name not in (*first, "run_id")]
+    table = table[[*first, *last, "run_id"]]
+    numbers = [*whole, *(name for name in ("service_blocking", "ci95", "ksp_ff_blocking") if name in table)]
+    formats: Any = dict.fromkeys(numbers, "{:.5f}") | dict.fromkeys(whole, "{:d}") | {"timesteps": "{:,d}"}
+    formats |= {name: "{:%Y-%m-%d %H:%M}" for name in ("started", "created") if name in table}
+    return (
+        table.style.hide(axis="index")
+        .format(formats, na_rep="")
+        .format_index(lambda name: _HEADINGS.get(name, name.replace("_", " ")), axis="columns")
+        .set_properties(**{"white-space": "nowrap", "text-align": "left"})
+        .set_properties(subset=numbers, **{"text-align": "right"})
+        .set_table_styles({name: _HEAD_AT_THE_LEFT for name in table if name not in numbers})
     )
 
 

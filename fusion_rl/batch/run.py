@@ -41,6 +41,7 @@ def run_batch(
         FusionRLError: the plan, a setting in it, the run store or the executor cannot be used; nothing has started.
     """
     from fusion_rl.tracking.mlflow_store import open_store
+    from fusion_rl.training.description import COMPARED_BY
 
     read, folder = read_plan(plan, **changes)
     jobs = jobs_of(read, folder)
@@ -52,7 +53,9 @@ def run_batch(
     EXECUTORS[read.executor].check()
     store = open_store(read.tracking_dir)
     told = {"jobs": len(jobs), "steps": ", ".join(read.in_order()), "executor": read.executor}
-    run = store.start(read.name, read.name, told, {BATCH_TAG: read.name, NOTE_TAG: read.description})
+    varied = [key for key in dict.fromkeys(key for job in jobs for key in job.at) if "." in key and "*" not in key]
+    tags = {BATCH_TAG: read.name, NOTE_TAG: read.description}
+    run = store.start(read.name, read.name, told, tags, compared_by=varied or COMPARED_BY)
     with run:
         batch = create(read, jobs, run.run_id)
         run.log_artifact(batch.folder / "batch.json")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from fusion_rl.tracking.mlflow_run import MlflowRunLog, explained, store_artifac
 from fusion_rl.tracking.models import StoredPolicy
 from fusion_rl.tracking.processes import HOST, PID, is_gone, is_of_this_machine, last_seen, process_tags
 from fusion_rl.tracking.registry import ModelVersion, RegisteredModel
+from fusion_rl.tracking.views import view_of
 
 __all__ = ["MlflowRunLog", "Store", "StoredPolicy", "open_store", "ui_command"]
 
@@ -45,9 +46,6 @@ def open_store(tracking_dir: Path | str, *, create: bool = True) -> Store:
     Args:
         tracking_dir: gets ``mlflow.db`` and ``artifacts/``. MLFLOW_TRACKING_URI, where it names a database
             or a server, is used instead of the former (with a server, instead of both).
-
-    Args:
-        tracking_dir: the store's folder.
         create: make the store if it is not there yet.
 
     Raises:
@@ -90,6 +88,7 @@ class Store:
         parameters: Mapping[str, object] | None = None,
         tags: Mapping[str, object] | None = None,
         parent_run_id: str | None = None,
+        compared_by: Sequence[str] = (),
     ) -> MlflowRunLog:
         """Begin a run; use it as a context so that it ends with the status that is true.
 
@@ -99,13 +98,15 @@ class Store:
             parameters: flat settings, as ``config.load.flatten`` gives them.
             tags: such as ``provenance.provenance_tags`` gives.
             parent_run_id: shows this run under another, as trials under their study.
+            compared_by: parameters that tell the runs of this experiment apart. Its first run gives it a view, in
+                which MLflow's pages show them beside what each run blocks; none: no view.
         """
         given = {name: str(value) for name, value in (tags or {}).items()}
         all_tags = {"mlflow.user": _user(), **process_tags(), **inherited_tags(), **given}
         if parent_run_id is not None:
             all_tags[ABOVE_TAG] = parent_run_id
         with explained(f"run {run_name!r} cannot be started"):
-            experiment_id = self._experiment_id(experiment)
+            experiment_id = self._experiment_id(experiment, compared_by)
             run = self._client.create_run(experiment_id, tags=all_tags, run_name=run_name)
         log = MlflowRunLog(self._client, run.info.run_id, run_name, experiment, self._address.spool_root)
         try:
@@ -283,12 +284,13 @@ class Store:
             if not token:
                 return
 
-    def _experiment_id(self, name: str) -> str:
+    def _experiment_id(self, name: str, compared_by: Sequence[str]) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             try:
                 location = self._address.artifact_location(name)
-                return str(self._client.create_experiment(name, location, tags=_EXPERIMENT_TAGS))
+                tags = _EXPERIMENT_TAGS | (view_of(compared_by) if compared_by else {})
+                return str(self._client.create_experiment(name, location, tags=tags))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise

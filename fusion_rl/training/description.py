@@ -13,6 +13,7 @@ from fusion_rl.training.plots import describe
 
 _OF_SCENARIO = f"agent/{BLOCKING}/"  # MLflow orders its charts by the words before the last slash: these come first
 _GAP = "\u00a0\u00a0"  # MLflow's pages leave no room between the columns of a table
+COMPARED_BY = ("execution.seed", "execution.timesteps")  # what tells trainings of one experiment apart
 YARDSTICK = "ksp-ff"  # the heuristic that published agents are measured against
 
 
@@ -25,6 +26,11 @@ def headline(evaluation: Evaluation) -> dict[str, float]:
     estimate = evaluation.service_blocking
     by_scenario = {_OF_SCENARIO + name: part.service_blocking.mean for name, part in evaluation.by_scenario.items()}
     return {BLOCKING: estimate.mean, f"{BLOCKING}_ci95": estimate.ci95, **by_scenario}
+
+
+def run_name(config: ExperimentConfig) -> str:
+    """What a training is called unless it is told: first what tells it from others, since MLflow cuts long names."""
+    return f"{config.algorithm.name} s{config.execution.seed} {loads_in_brief(config)}"
 
 
 def loads_of(config: ExperimentConfig) -> str:
@@ -70,7 +76,6 @@ def traffic_datasets(config: ExperimentConfig, setting: Any) -> list[tuple[Datas
 
 
 def description(
-    heading: str | None,
     evaluation: Evaluation | None,
     baselines: dict[str, Evaluation],
     repeat: Sequence[str],
@@ -80,7 +85,6 @@ def description(
     """A run in Markdown: where the agent stands, the comparison, its conditions, and how to do it again.
 
     Args:
-        heading: what this is, where the page does not say it; None: it does.
         evaluation: the agent's; None while it is learning.
         baselines: the other policies, on the same traffic.
         repeat: commands that lead to the same result.
@@ -88,7 +92,7 @@ def description(
         opening: the first sentence; None: how the agent stands against the yardstick.
     """
     first = evaluation or next(iter(baselines.values()))
-    lines = [f"### {heading}", ""] if heading is not None else []
+    lines: list[str] = []
     if opening is not None:
         lines += [opening, ""]
     elif evaluation is None:

@@ -96,6 +96,6 @@ def judge(config: ExperimentConfig, policy: str, *, trust: bool = False, console
         run.log_metrics(headline(evaluation) | evaluation_metrics(evaluation))
         run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
         again = [f"fusion-rl train --eval-only {policy} --experiment {config.name}"]
-        run.describe(description(None, evaluation, baselines, again))
+        run.describe(description(evaluation, baselines, again))
         log_run_figures(run, setting, evaluation, baselines, [], {}, loads)
         return Judgement(run.run_id, run.run_name, policy, evaluation, baselines, loads)

@@ -33,6 +33,7 @@ INK, QUIET, FAINT, ACCENT = "#22272e", "#67707c", "#dfe3e8", "#c8442b"
 BUSY = LinearSegmentedColormap.from_list("busy", ["#f3d9b1", "#eda263", "#d55b4f", "#8f2d63", "#32164a"])
 
 _WIDTH_IN = 8.6
+_DPI = 110  # a notebook beside its list of files then shows a figure at its own size, and a map with its title at once
 _HEADER_IN = 1.12  # title and three lines of conditions
 _MAP_WIDTH_IN = 6.8  # without the colour bar
 _NAME_IN_CIRCLE = 3  # letters of a node's name that fit into its circle
@@ -249,7 +250,7 @@ def frame(title: str, conditions: Mapping[str, Any], plot_height_in: float) -> F
     """A figure with its title and conditions flush left above room for plots."""
     height_in = plot_height_in + _HEADER_IN
     below_header = ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 1 - _HEADER_IN / height_in))
-    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=130, layout=below_header, facecolor="white")
+    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout=below_header, facecolor="white")
     figure.text(0.02, 1 - 0.14 / height_in, title, size=14, weight="bold", color=INK, va="top")
     figure.text(0.02, 1 - 0.45 / height_in, describe(conditions), size=8.5, color=QUIET, va="top", linespacing=1.35)
     return figure

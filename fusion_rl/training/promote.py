@@ -155,7 +155,7 @@ def promote(
         run.log_table(comparison_columns(ours, {theirs.policy: theirs}), "comparison.json")
         command = f"fusion-rl models promote {name}/{challenger.version} --alias {alias} --seed {seed}"
         again = [f"{command} --requests {requests} --lanes {lanes}"]
-        run.describe(description(None, ours, {theirs.policy: theirs}, again, opening=found.told))
+        run.describe(description(ours, {theirs.policy: theirs}, again, opening=found.told))
         run.set_tags({"promoted": str(found.promoted).lower()})
         if found.promoted and store.registered_model(name).aliases.get(alias) != model.aliases.get(alias):
             raise TrackingError(f"alias {alias!r} of {name} was moved meanwhile: promote again, against the new one")

@@ -29,11 +29,12 @@ from fusion_rl.training.compare import (
     scenario_columns,
 )
 from fusion_rl.training.description import (
+    COMPARED_BY,
     description,
     headline,
-    loads_in_brief,
     loads_of,
     repeat_training,
+    run_name,
     tags_of,
     traffic_datasets,
 )
@@ -202,7 +203,7 @@ def _carry_out(
                 run.log_dataset(dataset, use)
             learning.judge_untrained()  # before all other metrics: MLflow offers the oldest one to compare runs by
             baselines = compare_baselines(config, domain, setting, run, console)
-            run.describe(description(None, None, baselines, repeat_training()))
+            run.describe(description(None, baselines, repeat_training()))
             if teacher is not None and learning.start is None:
                 console.print(
                     f"warm start: {warm_start(config, domain, setting, agent, teacher, run)}", highlight=False
@@ -226,11 +227,12 @@ def _carry_out(
 def _open_run(store: "Store", config: ExperimentConfig, tags: dict[str, str], begin: Beginning | str) -> RunLog:
     execution = config.execution
     if isinstance(begin, Beginning):
-        name = execution.run_name or f"{config.algorithm.name} {loads_in_brief(config)} seed {execution.seed}"
+        name = execution.run_name or run_name(config)
         parent = begin.parent
         tags = {**tags, **(parent.tags() if parent is not None else {}), **begin.tags}
         above = begin.parent_run_id or (parent.run_id if parent is not None else None)
-        return store.start(execution.experiment_name or config.name, name, flatten(config), tags, above)
+        experiment = execution.experiment_name or config.name
+        return store.start(experiment, name, flatten(config), tags, above, COMPARED_BY)
     logged = store.find_run(begin).parameters
     run = store.resume(begin)
     run.log_params({name: value for name, value in flatten(config).items() if name not in logged})
@@ -322,7 +324,7 @@ def _conclude(
     checkpoint = checkpoint_folder(execution.tracking_dir, run.run_id) / f"{Kind.FINAL}{SUFFIX}"
     for file in (checkpoint, checkpoint.with_suffix(".zip")):
         run.log_artifact(file, "checkpoints")
-    heading, blocking = f"{run.run_name} on {setting.topology.name}", evaluation.service_blocking
+    blocking = evaluation.service_blocking
     model = run.log_model(
         checkpoint.with_suffix(".zip"),
         config.algorithm.name,
@@ -335,10 +337,10 @@ def _conclude(
             BLOCKING: f"{blocking.mean:.5f} ± {blocking.ci95:.5f}",
         },
         example=_example(config, domain, setting),
-        description=description(heading, evaluation, baselines, repeat_training()),
+        description=description(evaluation, baselines, repeat_training()),
     )
-    again = [*repeat_training(), f"fusion-rl evaluate --experiment {RESOLVED_FILE} --policy {model}"]
-    run.describe(description(None, evaluation, baselines, again, model))
+    again = [*repeat_training(), f"fusion-rl evaluate -e {RESOLVED_FILE} -p {model}"]
+    run.describe(description(evaluation, baselines, again, model))
     run.log_table(comparison_columns(evaluation, baselines), "comparison.json")
     run.log_table(scenario_columns(evaluation, baselines, requests), "scenarios.json")
     on_the_way = curve_baselines(config, setting, baselines, curve)

@@ -92,7 +92,8 @@ def _start_run(definition: StudyDefinition, space: Space, store: "Store") -> "Ru
     parameters = {
         key: json.dumps(value) for key, value in definition.fixed().items() if key not in ("name", "overrides")
     }
-    run = store.start(f"study {definition.name}", f"study {definition.name}", parameters, tags)
+    name = f"study {definition.name}"
+    run = store.start(name, name, parameters, tags, compared_by=list(definition.search))
     run.log_text(yaml_text.text(definition.model_dump(mode="json")), "study.yaml")
     return run
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fusion_rl.analysis.report import stored_table
 from fusion_rl.analysis.runs import runs_frame, standing, store_folder, stored_comparison
 from fusion_rl.errors import TrackingError, UnknownNameError
 from fusion_rl.tracking.mlflow_store import open_store
@@ -54,6 +55,12 @@ def test_runs_of_a_store_are_rows_newest_first(tmp_path: Path) -> None:
     assert list(frame["seed"]) == [2, 1]
     assert set(frame["algorithm"]) == {"ppo"}
     assert set(frame["status"]) == {"FINISHED"}
+    with store.start("nsfnet", "the batch of both"):
+        pass  # neither learned nor judged anything
+    head, *rows = (line.split("|") for line in stored_table(runs_frame(tmp_path)).to_string(delimiter="|").splitlines())
+    assert (head[:4], head[-1]) == (["name", "status", "service blocking", "± 95 %"], "run id"), "what counts is first"
+    assert [row[head.index("service blocking")] for row in rows] == ["", "0.02000", "0.01000"]
+    assert [row[head.index("seed")] for row in rows] == ["", "2", "1"]
     table = stored_comparison(tmp_path, frame.index[0])
     assert table.loc["ppo", "service_blocking"] == 0.02
     with pytest.raises(TrackingError, match="unknown experiment 'nsfnt': did you mean 'nsfnet'"):
@@ -64,6 +71,7 @@ def test_an_empty_store_is_an_empty_frame(tmp_path: Path) -> None:
     frame = runs_frame(tmp_path)
     assert frame.empty
     assert "service_blocking" in frame.columns
+    assert "service blocking" in stored_table(frame).to_html()
 
 
 def test_a_notebook_and_the_command_line_find_the_same_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from fusion_rl.errors import TrackingError
+from fusion_rl.tracking import views
 from fusion_rl.tracking.base import Dataset, RunStatus
 from fusion_rl.tracking.mlflow_store import Store, open_store, ui_command
 
@@ -291,3 +292,23 @@ def test_use_of_the_machine_is_recorded_where_asked_for(tmp_path: Path, monkeypa
         run.watch_system()
         time.sleep(1.0)
     assert store.find_run(run.run_id).metrics["system/system_memory_usage_percentage"] > 0
+
+
+def test_an_experiment_gets_a_view_by_what_tells_its_runs_apart(store: Store) -> None:
+    for settings in (["algorithm.gamma"], ["execution.seed"]):  # a later run changes nothing
+        with store.start("viewed", "one", {"algorithm.gamma": 0.9}, compared_by=settings):
+            pass
+    with store.start("not viewed", "one"):
+        pass
+    client = MlflowClient(store.uri)
+    tags = {name: client.get_experiment_by_name(name).tags for name in ("viewed", "not viewed")}  # type: ignore[union-attr]
+    view = json.loads(tags["viewed"][f"mlflow.sharedViewState.{views.KEY}"])
+    state = json.loads(view["state"])
+    assert view["name"] == views.NAME
+    assert state["selectedColumns"][:3] == [
+        "metrics.`service_blocking`", "metrics.`service_blocking_ci95`", "params.`algorithm.gamma`"
+    ]  # fmt: skip
+    assert set(state["columnWidths"]) == set(state["selectedColumns"])
+    [parallel] = [chart for chart in state["compareRunCharts"] if chart["type"] == "PARALLEL"]
+    assert (parallel["selectedParams"], parallel["selectedMetrics"]) == (["algorithm.gamma"], ["service_blocking"])
+    assert not [key for key in tags["not viewed"] if key.startswith("mlflow.sharedViewState")]
