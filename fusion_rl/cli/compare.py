@@ -82,7 +82,7 @@ def compare(
             config,
             [part.strip() for part in policies.split(",") if part.strip()],
             asked,
-            seeds=[] if seeds is None else _numbers("--seeds", seeds),
+            seeds=[] if seeds is None else cli_loads.parse_numbers("--seeds", seeds),
             scenario=index,
             share=at / 100 if carried else None,
             references=published_agents.of(config, index),
@@ -98,19 +98,6 @@ def compare(
         print_json(result.as_dict())
     else:
         _print(result)
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    """Whole numbers with commas between.
-
-    Raises:
-        ConfigError: something between the commas is none.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    wrong = next((part for part in parts if not part.isdigit()), None)
-    if wrong is not None:
-        raise ConfigError(f"{option} takes whole numbers with commas between, as 1,2,3: '{wrong}' is none")
-    return [int(part) for part in parts]
 
 
 def _print(result: "Comparison") -> None:

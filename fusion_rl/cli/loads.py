@@ -37,6 +37,19 @@ def parse_loads(text: str) -> list[float]:
     return loads
 
 
+def parse_numbers(option: str, text: str) -> list[int]:
+    """Whole numbers with commas between.
+
+    Raises:
+        ConfigError: something between the commas is none.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    wrong = next((part for part in parts if not part.isdigit()), None)
+    if wrong is not None:
+        raise ConfigError(f"{option} takes whole numbers with commas between, as 1,2,3: '{wrong}' is none")
+    return [int(part) for part in parts]
+
+
 def check_picture(file: str) -> Path:
     """Make sure before an evaluation that its picture can be written.
 

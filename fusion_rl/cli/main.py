@@ -11,6 +11,7 @@ import typer
 
 from fusion_rl import __version__
 from fusion_rl.cli import (
+    ablate,
     batch,
     bench,
     capacity,
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("ablate")(ablate.ablate)
 app.command("lineage")(lineage.lineage)
 app.command("notebook")(notebook.notebook)
 app.add_typer(batch.app, name="batch")

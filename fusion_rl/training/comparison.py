@@ -150,6 +150,7 @@ def compare(
     threads: int | None = None,
     trust: bool = False,
     told: Callable[[str], object] = lambda what: None,
+    keep: Callable[[RunLog, Comparison], object] = lambda run, result: None,
 ) -> Comparison:
     """Compare policies on the same requests, and record that as a run of its own.
 
@@ -166,6 +167,7 @@ def compare(
         threads: cores; None: all for a heuristic, execution.torch_threads for an agent.
         trust: read zips of Stable-Baselines3's, which can run code.
         told: of each thing that is measured, before it is.
+        keep: what else the run is to keep of the result.
 
     Raises:
         FusionRLError: a policy, load or seed cannot be used, or there is too little traffic; nothing is written.
@@ -210,6 +212,7 @@ def compare(
         knowing = tuple(policy.name for policy in chosen if knows_holding_times(policy))
         result = Comparison(run.run_id, loads, share, carried, tuple(references), knowing)
         _record(run, result)
+        keep(run, result)
     return result
 
 
