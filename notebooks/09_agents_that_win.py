@@ -21,7 +21,9 @@ eval_requests = 100_000  # counted for each point, over all lanes of the evaluat
 rivals = ["mscl", "ksp-ff"]  # heuristics; ratios are to the first
 loads_erlang = [190.0, 210.0, 230.0, 250.0]  # nominal, at which all are compared
 requests = 400_000  # counted at each load, over all lanes
-traffic_seed = 20_000  # of the comparison's traffic; training has others
+ablated = []  # groups of parameters that are put back, one at a time; empty: all
+ablation_requests = 100_000  # counted for each of them
+traffic_seed = 20_000  # of the traffic of all comparisons; training has others
 decisions = 10_000  # looked at one by one
 warmup_requests = -1  # served before these; -1: as the scenario says
 request = -1  # to look at slot by slot; -1: where the choices cost other routes most differently
@@ -44,6 +46,7 @@ from fusion_rl.analysis.scores import parameters_figure
 from fusion_rl.config.load import load
 from fusion_rl.envs.make import domain_of
 from fusion_rl.parity import published_agents
+from fusion_rl.training.ablation import ablate, ablation_figure
 from fusion_rl.training.again import train_or_resume
 from fusion_rl.training.comparison import compare
 from fusion_rl.training.evaluate import evaluate
@@ -130,7 +133,18 @@ parameters_figure(learned, conditions)
 # the logarithm of what a placement of m slots counts on routes that carry e bits/s/Hz, `link_width/m` what one counts
 # on each link of the path; `hops` and `scarcity` raise the weight of long and of crowded routes, `load` that of full
 # links; the others are costs of the path itself. A bar to the right makes candidates that have more of it less
-# welcome. Lengths can be compared only roughly: what a parameter is worth, an ablation tells.
+# welcome. A long bar need not be worth much: the next picture tells what is.
+
+# %%
+of_each = {"groups": ablated, "seeds": [traffic_seed], "requests": ablation_requests}
+worth = ablate(config, agent, [load_erlang], **of_each)
+ablation_figure(worth)
+
+# %% [markdown]
+# **How to read it.** One group of parameters is put back to where learning began, the others stay: a mark is what the
+# agent then blocks, as a multiple of what it blocks as it is, on the same requests, with its 95 % interval. Right of
+# the line the group is worth having. *everything* is the score as learning began with it. Groups can stand in for each
+# other, so that what they are worth does not add up.
 
 # %% [markdown]
 # ## Where it decides otherwise
