@@ -107,3 +107,10 @@ plain_values = st.recursive(
 @settings(max_examples=200, deadline=None)
 def test_what_is_written_as_yaml_is_read_back_equal(value: object) -> None:
     assert yaml_text.parse(yaml_text.text(value), "test") == value
+
+
+def test_a_mapping_takes_over_what_it_does_not_say_itself_from_an_anchor() -> None:
+    text = "one: &one {a: 1, b: 2}\ntwo:\n  <<: *one\n  b: 3\n"
+    assert yaml_text.parse(text, "text") == {"one": {"a": 1, "b": 2}, "two": {"a": 1, "b": 3}}
+    with pytest.raises(ConfigError, match="'b' is given twice"):
+        yaml_text.parse(text + "  b: 4\n", "text")
