@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def ablate(
-    policy: Annotated[str, typer.Argument(help="Checkpoint of an evolved agent, models:/NAME@ALIAS or runs:/ID/PATH.")],
+    policy: Annotated[
+        str,
+        typer.Argument(metavar="AGENT", help="An evolved agent: run, checkpoint, models:/NAME@ALIAS or runs:/ID/PATH."),
+    ],
     experiment: Annotated[
         str | None,
         typer.Option("--experiment", "-e", help="Where: preset or YAML file [default: where the agent was trained]."),
@@ -51,11 +54,14 @@ def ablate(
     """Compare an evolved agent with itself, one group of parameters put back to where learning began at a time."""
     with one_line_warnings(), log_console().status("loading") as status, redirect_stdout(sys.stderr):
         picture = None if plot is None else cli_loads.check_picture(plot)
-        from fusion_rl.analysis.compare_models import choose_policies, experiment_of
+        from fusion_rl.analysis.compare_models import experiment_of, short
         from fusion_rl.training.ablation import ablate as put_back_and_compare
         from fusion_rl.training.ablation import ablation_figure
+        from fusion_rl.training.ancestry import find_parent
+        from fusion_rl.training.policies import as_policy
 
-        [agent] = choose_policies(tracking_dir, [policy], 1)
+        checkpoint = find_parent(policy, tracking_dir).checkpoint
+        agent = as_policy(short(policy), checkpoint.agent, checkpoint.config)
         where = experiment or _where_trained(experiment_of(agent, tracking_dir))
         given = [f"execution.tracking_dir={json.dumps(tracking_dir)}", *(settings or ())]
         config = options.resolve(where, settings=given, name=name).config

