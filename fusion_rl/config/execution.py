@@ -58,6 +58,11 @@ class ExecutionConfig(Settings):
         default=200_000, ge=1, description="requests counted in the final comparison, over all lanes"
     )
     final_lanes: int = Field(default=16, ge=1, description="lanes of the final comparison")
+    baselines: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="heuristics of the final comparison; null: the usual ones (mscl takes hours on large networks)",
+    )
     final_loads: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(),
         description="loads, nominal Erlang, at which the first scenario is judged as well, for blocking against load",

@@ -11,6 +11,7 @@ from fusion_rl.tracking.base import RunRecord, RunStatus
 from fusion_rl.training import bundle, checkpoints
 from fusion_rl.training.begun import find_begun
 from fusion_rl.training.checkpoints import Kind
+from fusion_rl.training.compare import baselines_of
 from fusion_rl.training.evaluate import evaluate_scenarios
 from fusion_rl.training.policies import as_policy
 from fusion_rl.training.result import RunResult
@@ -55,7 +56,7 @@ def result_of(config: ExperimentConfig, run: RunRecord) -> RunResult:
     state, _ = bundle.read(path)
     setting = domain.prepare(config)
     size = {"requests": execution.final_requests, "lanes": execution.final_lanes, "setting": setting}
-    baselines = {name: evaluate_scenarios(config, name, **size) for name in domain.BASELINES}
+    baselines = {name: evaluate_scenarios(config, name, **size) for name in baselines_of(config, domain)}
     return RunResult(
         run_id=run.run_id,
         name=run.run_name,

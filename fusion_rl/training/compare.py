@@ -8,6 +8,7 @@ from rich.console import Console
 
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.domains.base import Domain
+from fusion_rl.errors import UnknownNameError
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.training.evaluate import Each, Evaluation, evaluate_scenarios
 from fusion_rl.training.loads import over_loads
@@ -85,13 +86,25 @@ def scenario_columns(
     return columns
 
 
+def baselines_of(config: ExperimentConfig, domain: Domain) -> tuple[str, ...]:
+    """The heuristics that an agent is compared with.
+
+    Raises:
+        UnknownNameError: execution.baselines names one that there is not.
+    """
+    for name in config.execution.baselines or ():
+        if name not in domain.heuristic_names():
+            raise UnknownNameError("heuristic", name, domain.heuristic_names(), "execution.baselines")
+    return config.execution.baselines or domain.BASELINES
+
+
 def compare_baselines(
     config: ExperimentConfig, domain: Domain, setting: Any, run: RunLog, console: Console
 ) -> dict[str, Evaluation]:
     """Every baseline on the traffic that the agent will be judged on."""
     found = {}
     with console.status("comparing the heuristics") as status:
-        for name in domain.BASELINES:
+        for name in baselines_of(config, domain):
             status.update(f"comparing the heuristics: {name}")
             found[name] = evaluate_scenarios(
                 config,

@@ -10,7 +10,7 @@ from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import flatten
 from fusion_rl.envs.make import domain_of
 from fusion_rl.errors import PolicyError
-from fusion_rl.training.compare import compare_baselines, comparison_columns, final_loads
+from fusion_rl.training.compare import baselines_of, compare_baselines, comparison_columns, final_loads
 from fusion_rl.training.description import description, headline, tags_of
 from fusion_rl.training.evaluate import Evaluation, evaluate_scenarios
 from fusion_rl.training.policies import Agent, find, require_fit
@@ -87,6 +87,7 @@ def judge(config: ExperimentConfig, policy: str, *, trust: bool = False, console
     name = execution.run_name or f"evaluation of {config.algorithm.name}"
     tags = tags_of(config, setting) | {EVALUATION_TAG: policy}
     console = console or Console(stderr=True)
+    baselines_of(config, domain)
     store = open_store(execution.tracking_dir)
     with store.start(execution.experiment_name or config.name, name, flatten(config), tags) as run:
         baselines = compare_baselines(config, domain, setting, run, console)

@@ -22,6 +22,7 @@ from fusion_rl.training.ancestry import Parent, find_parent, inherit, recorded_p
 from fusion_rl.training.bundle import SUFFIX
 from fusion_rl.training.checkpoints import Kind
 from fusion_rl.training.compare import (
+    baselines_of,
     compare_baselines,
     comparison_columns,
     curve_baselines,
@@ -164,6 +165,7 @@ def _carry_out(
     if execution.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("execution.device is cuda, but torch sees no GPU here: use cpu, or auto")
     require_mirrors(config)
+    baselines_of(config, domain)
     callbacks = [*imported(execution.callbacks), *checked(callbacks)]
     torch.set_num_threads(execution.torch_threads)
     warn_of_few_lanes(config)

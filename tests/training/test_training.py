@@ -173,6 +173,14 @@ def test_an_agent_learns_to_avoid_blocking_on_a_small_network(tmp_path: Path) ->
     assert difference.mean() > 3 * difference.std(ddof=1) / np.sqrt(8)
 
 
+def test_an_agent_is_compared_with_the_heuristics_that_are_asked_for(tmp_path: Path) -> None:
+    done = train(small_config(tmp_path, **{"execution.baselines": ["ff-ksp"]}))
+    assert list(done.baselines) == ["ff-ksp"]
+    with pytest.raises(UnknownNameError, match=r"execution\.baselines: unknown heuristic 'ff-kps'.*ff-ksp"):
+        train(small_config(tmp_path / "other", **{"execution.baselines": ["ff-kps"]}))
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_store_that_cannot_be_written_stops_the_run_before_it_starts(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(TrackingError, match="file"):
