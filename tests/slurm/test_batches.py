@@ -21,6 +21,17 @@ TWELVE = {
     "long": {"experiment": "tiny.yaml", "settings": LONG, "grid": {"execution.seed": [1, 2]}},
     "short": {"experiment": "tiny.yaml", "grid": {"execution.seed": list(range(3, 13))}},
 }
+# a training that would outlast its job's time, and is done soon once that has been put back into the queue
+SLOW_AT_FIRST = """
+import os, time
+from stable_baselines3.common.callbacks import BaseCallback
+
+class SlowAtFirst(BaseCallback):
+    def _on_step(self):
+        time.sleep(0.5 if os.environ.get("SLURM_RESTART_COUNT", "0") == "0" else 0.0)
+        return True
+"""
+OUTLASTING = {"execution.timesteps": 2_048, "execution.callbacks": ["slow_at_first:SlowAtFirst"]}
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +117,34 @@ def test_a_real_slurm_loses_one_job_of_twelve_and_another_is_cancelled_and_resum
         steps = steps_logged(batch, run)
         assert len(steps) == len(set(steps)), "no step was logged twice"
     assert open_store(batch.tracking_dir).find_run(batch.run_id).status is RunStatus.FINISHED
+
+
+@pytest.mark.slow
+def test_a_job_whose_time_is_up_saves_goes_back_into_the_queue_and_finishes_its_run(
+    slurm: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "slow_at_first.py").write_text(SLOW_AT_FIRST)
+    limits = {"cpus": 1, "memory_gb": None, "minutes": 3, "warning_s": 60}
+    steps = {"long": {"experiment": "tiny.yaml", "settings": OUTLASTING}}
+    plans.write(tmp_path, steps, executor="slurm", slurm=limits)
+    begun = start(tmp_path, slurm.environment, "run", "plan.yaml")
+    until((tmp_path / "mlruns/batches/any/batch.json").exists, 120, "the batch is written down")
+    batch = find("any", tmp_path / "mlruns")
+    until(lambda: batch.record("long").state is State.STOPPED, 240, f"it stopped: {batch.record('long')}")
+    [before] = runs_of(batch)
+    saved = steps_logged(batch, before)
+    assert (before.status, begun.poll()) == (RunStatus.KILLED, None), "the batch goes on and waits for the cluster"
+    assert 0 < max(saved) < OUTLASTING["execution.timesteps"]
+    number = slurm.command("squeue", "-h", "-o", "%F").split()[0]
+    until(lambda: slurm.job(number)["Restarts"] == "1", 60, "the job is back in the queue")
+    slurm.command("scontrol", "update", f"JobId={number}", "TimeLimit=30")  # the rest may take long on a busy machine
+
+    said = output(begun, 500)  # SLURM lets a job wait for two minutes that was put back
+    assert begun.returncode == 0, said
+    record, [run] = batch.record("long"), runs_of(batch)
+    assert (record.state, record.attempts) == (State.DONE, 2), said
+    assert (run.run_id, run.status, run.tags["resumed"]) == (before.run_id, RunStatus.FINISHED, "1")
+    steps_seen = steps_logged(batch, run)
+    assert len(steps_seen) == len(set(steps_seen)), "no step was logged twice"
+    assert set(saved) <= set(steps_seen), "what it had learned was kept"
+    assert "going on from emergency-" in batch.log_file("long").read_text()  # the checkpoint of when its time was up
