@@ -42,10 +42,16 @@ def test_what_users_bring_is_trained_and_compared(tmp_path: Path) -> None:
     assert "fewest-slot-hops blocks" in shown_in(executed.notebook)
 
 
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Where all of them keep their runs and studies: later ones look at what earlier ones have trained."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    return {"tracking_dir": str(folder / "runs"), "storage": f"sqlite:///{folder}/studies.db"}
+
+
 @pytest.mark.slow
-def test_every_notebook_runs_with_its_own_parameters(tmp_path: Path) -> None:
-    """In order of their numbers, in one store: later ones look at what earlier ones trained."""
-    for path in sorted(FOLDER.glob("*.ipynb")):
-        given = {"tracking_dir": str(tmp_path / "runs")} if "tracking_dir" in notebook_parameters(path) else {}
-        executed = run_notebook(path, given, tmp_path / path.name)
-        assert executed.html.is_file(), path.stem
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.ipynb")))
+def test_every_notebook_runs_with_its_own_parameters(name: str, stores: dict[str, str], tmp_path: Path) -> None:
+    path = FOLDER / f"{name}.ipynb"
+    given = {key: value for key, value in stores.items() if key in notebook_parameters(path)}
+    assert run_notebook(path, given, tmp_path / path.name).html.is_file()
