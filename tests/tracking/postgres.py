@@ -41,7 +41,18 @@ class Server:
     @property
     def uri(self) -> str:
         """Its database, as MLflow takes it."""
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+        return self._uri_of("postgres")
+
+    def _uri_of(self, database: str) -> str:
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def empty_database(self, name: str) -> str:
+        """Make another database, and give its address."""
+        import psycopg
+
+        with psycopg.connect(host="127.0.0.1", port=self.port, user="postgres", autocommit=True) as connection:
+            connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+        return self._uri_of(name)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

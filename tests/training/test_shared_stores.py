@@ -1,7 +1,7 @@
 """Run stores that several use, or that go away: PostgreSQL stopped in mid-run, two trainings on an empty folder."""
 
-import functools
 import multiprocessing
+import os
 import threading
 import time
 from pathlib import Path
@@ -78,23 +78,38 @@ def _history(folder: Path, run_id: str) -> list[tuple[str, int, float]]:
 
 
 @pytest.mark.slow
-def test_two_trainings_that_start_at_the_same_instant_on_an_empty_folder_are_both_fine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_two_trainings_that_start_at_the_same_instant_on_an_empty_store_are_both_fine_five_times_in_a_row(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    stores = {tmp_path / f"time{number}": "" for number in range(5)}
+    if store == "postgresql":
+        postgres: Server = request.getfixturevalue("postgres")
+        stores = {folder: postgres.empty_database(folder.name) for folder in stores}
     context = multiprocessing.get_context("spawn")
-    folder = tmp_path / "mlruns"
-    both = [
-        context.Process(target=functools.partial(train, config(folder, seed=seed, run_name=f"seed {seed}")))
-        for seed in (1, 2)
-    ]
+    ready = context.Barrier(2)
+    both = [context.Process(target=_train_on_each, args=(ready, stores, seed)) for seed in (1, 2)]
     for process in both:
         process.start()
     for process in both:
         process.join()
     assert [process.exitcode for process in both] == [0, 0]
-    runs = open_store(folder).search_runs()
-    assert {(run.run_name, run.status) for run in runs} == {
-        ("seed 1", RunStatus.FINISHED),
-        ("seed 2", RunStatus.FINISHED),
-    }
-    for run in runs:
-        points = open_store(folder).metric_history(run.run_id, "evaluation/service_blocking")
-        assert [point.step for point in points][:8] == list(range(256, 2049, 256))
+    for folder, uri in stores.items():
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        runs = open_store(folder).search_runs()
+        found = {(run.run_name, run.status) for run in runs}
+        assert found == {("seed 1", RunStatus.FINISHED), ("seed 2", RunStatus.FINISHED)}
+        for run in runs:
+            points = open_store(folder).metric_history(run.run_id, "evaluation/service_blocking")
+            assert [point.step for point in points][:2] == [256, 512]
+
+
+def _train_on_each(ready: Any, stores: dict[Path, str], seed: int) -> None:
+    """Train on one store after another, in this process, each time when the other is about to."""
+    import fusion_rl.agents.catalog
+    import fusion_rl.tracking.mlflow_store  # noqa: F401
+
+    for folder, uri in stores.items():
+        os.environ["MLFLOW_TRACKING_URI"] = uri
+        ready.wait(600)
+        train(config(folder, seed=seed, run_name=f"seed {seed}", timesteps=512))
