@@ -21,7 +21,7 @@ from fusion_rl.tracking.base import BLOCKING
 from fusion_rl.tracking.registry import ModelVersion, RegisteredModel, find_version
 from fusion_rl.training import checkpoints
 from fusion_rl.training.compare import comparison_columns, paired_half_width
-from fusion_rl.training.description import YARDSTICK, description, headline, standing_of
+from fusion_rl.training.description import YARDSTICK, description, headline, loads_of, standing_of
 from fusion_rl.training.evaluate import DEFAULT_LANES, DEFAULT_REQUESTS, Evaluation, evaluate_scenarios
 from fusion_rl.training.policies import Agent, Heuristic, Policy, as_policy, require_fit
 
@@ -138,8 +138,9 @@ def promote(
             shown = config.model_copy(update={"algorithm": one.config.algorithm})
             require_fit(one, domain.make_simulator(shown, setting, 1, 0))
     size: dict[str, Any] = {"requests": requests, "lanes": lanes, "seed": seed, "setting": setting}
-    title = f"{name} version {challenger.version} as {alias}"
+    title = f"v{challenger.version} as {alias} of {name}"
     tags = {PROMOTION_TAG: challenger.uri, "topology": setting.topology.name, "algorithm": config.algorithm.name}
+    tags["load"] = loads_of(config)
     console = console or Console(stderr=True)
     with store.start(config.execution.experiment_name or config.name, title, flatten(config), tags) as run:
         with tempfile.TemporaryDirectory() as folder:

@@ -11,14 +11,13 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 
 from fusion_rl.config import yaml_text
-from fusion_rl.config.load import flatten
 from fusion_rl.errors import FusionRLError, StudyError
 from fusion_rl.tracking.address import resolve
 from fusion_rl.tracking.base import RunStatus
 from fusion_rl.tuning import storage as storages
 from fusion_rl.tuning.definition import StudyDefinition
 from fusion_rl.tuning.spaces import Space, check_values, make_space
-from fusion_rl.tuning.trial import STUDY_TAG
+from fusion_rl.tuning.trial import STUDY_TAG, searched_by
 from fusion_rl.tuning.worker import Plan, claiming
 
 if TYPE_CHECKING:
@@ -82,13 +81,7 @@ def _begin(definition: StudyDefinition, space: Space, database: RDBStorage, stor
 
 
 def _start_run(definition: StudyDefinition, space: Space, store: "Store") -> "RunLog":
-    said = flatten(space.base)
-    tags = {
-        STUDY_TAG: definition.name,
-        "algorithm": space.base.algorithm.name,
-        "topology": Path(str(said["network.topology"])).stem,
-        "mlflow.note.content": definition.question,
-    }
+    tags = {STUDY_TAG: definition.name, **searched_by(space.base), "mlflow.note.content": definition.question}
     parameters = {
         key: json.dumps(value) for key, value in definition.fixed().items() if key not in ("name", "overrides")
     }

@@ -15,12 +15,14 @@ import numpy as np
 from optuna.trial import Trial, TrialState
 from rich.console import Console
 
-from fusion_rl.config.load import save_resolved
+from fusion_rl.config.experiment import ExperimentConfig
+from fusion_rl.config.load import flatten, save_resolved
 from fusion_rl.domains.base import Estimate
 from fusion_rl.domains.optical.metrics import t_half_width
 from fusion_rl.errors import StudyError, TrainingStopped
 from fusion_rl.tracking.base import BLOCKING as HEADLINE
 from fusion_rl.tracking.base import RunLog, RunRecord, RunStatus
+from fusion_rl.training.description import loads_of
 from fusion_rl.training.run import can_resume, resume, train
 from fusion_rl.tuning.spaces import Space
 
@@ -57,6 +59,12 @@ class Outcome:
     seconds: float
     runs: list[str]
     best_run: str
+
+
+def searched_by(config: ExperimentConfig) -> dict[str, str]:
+    """Tags that people search runs by, named as those of a training."""
+    topology = Path(str(flatten(config)["network.topology"])).stem
+    return {"algorithm": config.algorithm.name, "topology": topology, "load": loads_of(config)}
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ class Trials:
             return self.store.resume(found.run_id, finished=True)
         name = self.space.definition.name
         config = self.space.configuration(values)
-        tags = {STUDY_TAG: name, TRIAL_TAG: trial.number, "algorithm": config.algorithm.name}
+        tags = {STUDY_TAG: name, TRIAL_TAG: trial.number, **searched_by(config)}
         run = self.store.start(f"study {name}", f"trial {trial.number}", values, tags, self.study_run)
         with tempfile.TemporaryDirectory() as folder:
             save_resolved(config, Path(folder) / "config")

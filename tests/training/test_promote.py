@@ -71,6 +71,7 @@ def test_the_first_champion_has_to_beat_a_heuristic(folder: Path, store: Store) 
 
     kept = store.find_run(refused.run_id)
     assert (kept.status, kept.tags["promoted"]) == (RunStatus.FINISHED, "false")
+    assert (kept.run_name, kept.tags["load"]) == ("v1 as champion of tiny", "6 E")
     assert kept.metrics["service_blocking"] == refused.challenger.service_blocking.mean
     assert kept.metrics["promotion/difference"] == refused.difference
     assert refused.told in kept.tags["mlflow.note.content"]

@@ -340,4 +340,7 @@ def test_the_store_that_a_study_made_is_opened_like_any_other(killed: tuple[Open
     opened, _ = killed
     study = open_store(opened.plan.tracking_dir).find_run(opened.study.user_attrs["run_id"])
     assert study.tags["mlflow.note.content"] == "How fast shall it learn?"
+    trial, trainings = runs_of(opened, 0)
+    for run in (study, trial, *trainings):
+        assert (run.tags["algorithm"], run.tags["topology"], run.tags["load"]) == ("maskable-ppo", "tiny", "20 E")
     assert opened.store.artifact_path(study.run_id, "study.yaml").is_file()
