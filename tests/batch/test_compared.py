@@ -1,4 +1,4 @@
-"""The comparison of algorithms: its page says what was measured, and its cheapest row repeats."""
+"""Studies that are plans: their pages say how to run them and what was measured, and their cheapest rows repeat."""
 
 import io
 import json
@@ -14,26 +14,46 @@ from fusion_rl.config import yaml_text
 from fusion_rl.config.load import load
 from fusion_rl.training.run import train
 
-FOLDER = Path(__file__).resolve().parents[2] / "studies" / "algorithms_compared"
-EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text())
+STUDIES = Path(__file__).resolve().parents[2] / "studies"
+COMPARED, SETTINGS = STUDIES / "algorithms_compared", STUDIES / "published_settings"
+LEARNED = STUDIES / "what_the_score_learned"
+EXPECTED: dict[str, Any] = json.loads((COMPARED / "expected.json").read_text())
 
 
 def test_the_page_has_every_figure_that_is_expected() -> None:
-    text = (FOLDER / "README.md").read_text()
-    asked = yaml_text.read(FOLDER / "plan.yaml")["steps"]["train"]["grid"]["algorithm"]
+    text = (COMPARED / "README.md").read_text()
+    asked = yaml_text.read(COMPARED / "plan.yaml")["steps"]["train"]["grid"]["algorithm"]
     assert set(EXPECTED) == set(asked)
     for algorithm, row in EXPECTED.items():
         figures = [f"{one['service_blocking']:.5f} ± {one['ci95']:.5f}" for one in row["seeds"].values()]
         assert f"| {algorithm} | {' | '.join(figures)} |" in text
 
 
-@pytest.mark.parametrize("name", ["algorithms_compared", "what_the_score_learned"])
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in STUDIES.glob("*/plan.yaml")))
 def test_a_plan_comes_to_trainings_that_its_page_says_how_to_run(name: str) -> None:
-    plan, folder = read_plan(FOLDER.parent / name / "plan.yaml")
-    jobs = jobs_of(plan, folder)
-    assert len({job.name for job in jobs}) == len(jobs) >= 10
-    assert f"fusion-rl batch run studies/{name}/plan.yaml" in (FOLDER.parent / name / "README.md").read_text()
-    assert f"| `{name}` |" in (FOLDER.parent / "README.md").read_text()
+    jobs = jobs_of(*read_plan(STUDIES / name / "plan.yaml"))
+    assert jobs
+    assert len({job.name for job in jobs}) == len(jobs)
+    assert f"fusion-rl batch run studies/{name}/plan.yaml" in (STUDIES / name / "README.md").read_text()
+    assert f"| `{name}` |" in (STUDIES / "README.md").read_text()
+
+
+def test_the_page_on_published_settings_has_every_figure_that_is_expected() -> None:
+    text = (SETTINGS / "README.md").read_text()
+    expected = json.loads((SETTINGS / "expected.json").read_text())
+    for row in expected["comparisons"]:
+        blocking = f"{1e3 * row['service_blocking']:.3f} ± {1e3 * row['ci95']:.3f}"
+        assert f"{blocking} | {row['ratio']:.3f} ± {row['ratio_ci95']:.3f} |" in text, row
+
+
+def test_the_page_on_what_was_learned_has_every_figure_that_is_expected() -> None:
+    text = (LEARNED / "README.md").read_text()
+    seeds = json.loads((LEARNED / "expected.json").read_text())["seeds"].values()
+    for group in next(iter(seeds)):
+        name = f"*{group}*" if group == "everything" else f"`{group}`"
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
+        ratios = " | ".join(f"{seed[group]['ratio']:.2f} ± {seed[group]['ratio_ci95']:.2f}" for seed in seeds)
+        assert ratios in row
 
 
 @pytest.mark.slow
@@ -43,3 +63,15 @@ def test_the_cheapest_row_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     config = load("deeprmsa-nsfnet", algorithm="ucb", execution="production", overrides=small).config
     found = train(config, console=Console(file=io.StringIO())).evaluation.service_blocking.mean
     assert found == pytest.approx(EXPECTED["ucb"]["seeds"]["1"]["service_blocking"], abs=EXPECTED["ucb"]["tolerance"])
+
+
+@pytest.mark.slow
+def test_the_shortest_training_on_a_published_setting_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    expected = json.loads((SETTINGS / "expected.json").read_text())["training"]
+    job = next(job for job in jobs_of(*read_plan(SETTINGS / "plan.yaml")) if job.name == expected["job"])
+    assert job.config is not None
+    here = {"tracking_dir": str(tmp_path), "progress": False}
+    config = job.config.model_copy(update={"execution": job.config.execution.model_copy(update=here)})
+    found = train(config, console=Console(file=io.StringIO())).evaluation.service_blocking.mean
+    assert found == pytest.approx(expected["service_blocking"], abs=expected["tolerance"])
