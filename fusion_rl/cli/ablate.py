@@ -36,18 +36,11 @@ def ablate(
         str | None,
         typer.Option(metavar="GROUP,...", help="Groups of parameters that are put back [default: each of them]."),
     ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="N,...", help="Seeds of the traffic, each of --lanes [default: execution.eval_seed]."),
-    ] = None,
-    requests: Annotated[
-        int, typer.Option(min=1, help="Requests that count, over all lanes, at each load and of each seed.")
-    ] = 200_000,
-    lanes: Annotated[int, typer.Option(min=1, help="Independent networks of each seed.")] = 16,
+    seeds: options.TrafficSeeds = None,
+    requests: options.Requests = 200_000,
+    lanes: options.LanesOfSeed = 16,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use [default: all].")] = None,
-    plot: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Also draw the result into this file (.png, .svg or .pdf).")
-    ] = None,
+    plot: options.Plot = None,
     tracking_dir: Annotated[str, typer.Option("--tracking-dir", help="Folder of the runs.")] = DEFAULT_FOLDER,
     as_json: options.Json = False,
 ) -> None:

@@ -37,14 +37,9 @@ def compare(
     loads: Annotated[
         str | None, typer.Option(metavar="ERLANG,...", help="Nominal loads [default: the scenario's own].")
     ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="N,...", help="Seeds of the traffic, each of --lanes [default: execution.eval_seed]."),
-    ] = None,
-    requests: Annotated[
-        int, typer.Option(min=1, help="Requests that count, over all lanes, at each load and of each seed.")
-    ] = 200_000,
-    lanes: Annotated[int, typer.Option(min=1, help="Independent networks of each seed.")] = 16,
+    seeds: options.TrafficSeeds = None,
+    requests: options.Requests = 200_000,
+    lanes: options.LanesOfSeed = 16,
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Cores to use [default: all; for an agent execution.torch_threads]."),
@@ -55,9 +50,7 @@ def compare(
     carried: Annotated[
         bool, typer.Option("--carried/--no-carried", help="Whether to look for that load, about ten evaluations each.")
     ] = True,
-    plot: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Also draw the result into this file (.png, .svg or .pdf).")
-    ] = None,
+    plot: options.Plot = None,
     trust: Annotated[
         bool,
         typer.Option("--trust", help="Read zips of Stable-Baselines3's, too; reading one can run its writer's code."),

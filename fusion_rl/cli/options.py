@@ -89,6 +89,19 @@ Name: TypeAlias = Annotated[str | None, typer.Option("--name", help="Name of the
 ModelName: TypeAlias = Annotated[
     str | None, typer.Option("--model-name", help="Name of the registered model.", rich_help_panel=_VALUES)
 ]
+TrafficSeeds: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds", metavar="N,...", help="Seeds of the traffic, each of --lanes [default: execution.eval_seed]."
+    ),
+]
+Requests: TypeAlias = Annotated[
+    int, typer.Option("--requests", min=1, help="Requests that count, over all lanes, at each load and of each seed.")
+]
+LanesOfSeed: TypeAlias = Annotated[int, typer.Option("--lanes", min=1, help="Independent networks of each seed.")]
+Plot: TypeAlias = Annotated[
+    str | None, typer.Option("--plot", metavar="FILE", help="Also draw the result into this file (.png, .svg or .pdf).")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
 
 

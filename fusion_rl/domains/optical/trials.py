@@ -88,14 +88,17 @@ def decide(
         holding: how long the requests are going to stay, [B]; None: the policy does not ask.
         time_left: how long each slot will be in use, [B, L, S]; None: the policy does not ask.
     """
-    links = np.arange(setting.world.link_length_km.size, dtype=np.int32)
-    state = lane_state.empty(setting.world, 1, 1 if time_left is None else in_use[0].size)
-    lane, world = lane_state.view(state, 0), _with_links_as_paths(setting.world)
+    world = setting.world
+    paths_of_links = world.path_hops.size + np.arange(world.link_length_km.size, dtype=np.int32)
+    state = lane_state.empty(world, 1, 1 if time_left is None else in_use[0].size)
+    lane = lane_state.view(state, 0)
+    if time_left is not None:
+        world = _with_links_as_paths(world)
     found = np.full((2, pair.size), -1)
     for b in range(pair.size):
         lane.occupied[:] = _words(in_use[b], world.beyond)
         if time_left is not None:
-            _put_services(lane, links + setting.world.path_hops.size, time_left[b])
+            _put_services(lane, paths_of_links, time_left[b])
         stays = 0.0 if holding is None else float(holding[b])
         request = Request(0.0, stays, int(pair[b]), int(bandwidth_class[b]), 0, 0)
         path, start = policy.decide(world, lane, request, options)
