@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fusion_rl.arrays import Floats32, Ints64
-from fusion_rl.domains.optical.heuristics.mscl import Capacities, best_routes, loss_at, notice, sum_near
-from fusion_rl.domains.optical.heuristics.mscl import prepare as prepare_capacities
+from fusion_rl.domains.optical.heuristics.mscl import RouteLosses, best_routes, find_losses, notice, widths_of_kinds
+from fusion_rl.domains.optical.heuristics.mscl import prepare as prepare_routes
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.pipelines.demand import on_route, routes_of
@@ -95,7 +95,7 @@ class Memory(NamedTuple):
     """What all features need, with room to work in; lanes that take turns can share it."""
 
     tables: Tables
-    capacities: Capacities
+    routes: RouteLosses
     route_loss_unit: float
     every_start: bool  # whether all starts are candidates
     known_holding: bool  # whether the request's holding time is told
@@ -119,11 +119,12 @@ def prepare(world: World, every_start: bool = False, known_holding: bool = False
 
     A unit of `route_loss` is what 10 slots at the edge of a long run cost all routes over a link, mean over links.
     """
-    capacities = prepare_capacities(world)
-    widths_on_links = capacities.fitting[capacities.route_kind[capacities.link_routes], -1].astype(np.int64).sum()
+    routes = prepare_routes(world)
+    capacities = routes.capacities
+    widths_on_links = (widths_of_kinds(capacities)[capacities.route_kind] * np.diff(capacities.route_first)).sum()
     return Memory(
         tables=prepare_tables(world),
-        capacities=capacities,
+        routes=routes,
         route_loss_unit=max(10.0 * float(widths_on_links) / world.link_length_km.size, 1.0),
         every_start=every_start,
         known_holding=known_holding,
@@ -135,8 +136,8 @@ def highest(world: World) -> float:
     hops, width, ranks = world.max_hops, world.max_width, world.max_paths
     loss = 2.0 * width  # a block of n slots spoils n + m - 1 starts of width m at most
     memory = prepare(world)
-    kinds = memory.capacities.route_kind
-    all_routes = loss * float(memory.capacities.fitting[kinds, -1].astype(np.int64).sum()) / memory.route_loss_unit
+    capacities = memory.routes.capacities
+    all_routes = loss * float(widths_of_kinds(capacities)[capacities.route_kind].sum()) / memory.route_loss_unit
     return max(2.0, hops * width / 20, hops, width / 8, hops * loss / 5, loss / 3, ranks / 10, all_routes)
 
 
@@ -275,7 +276,7 @@ def describe(world: World, lane: Lane, request: Request, memory: Memory, row: Fl
     """
     row[:] = 0.0
     utilisation = look_at_network(world, lane, memory.tables)
-    notice(lane.occupied, memory.capacities)
+    notice(lane.occupied, memory.routes.capacities)
     column = 0
     for rank in range(routes_of(world, request.pair)):
         if column == row.size:
@@ -293,8 +294,7 @@ def describe(world: World, lane: Lane, request: Request, memory: Memory, row: Fl
         describe_path(world, memory.tables, request, path, rank, width, row[common : common + COUNT])
         row[common + PATH_FREE] = free / np.float32(world.slots)
         row[common + NETWORK_UTILISATION] = utilisation
-        sum_near(world, lane, memory.capacities, path)
-        loss, here = loss_at(world, memory.capacities, width, 0, 0, 0), 0
+        first = find_losses(world, lane, memory.routes, path, width)
         while start < world.slots and column < row.size:
             last = bitmap.next_clear(lane.free, start) - 1
             step = step_to_next(start, last, memory.every_start)
@@ -303,9 +303,7 @@ def describe(world: World, lane: Lane, request: Request, memory: Memory, row: Fl
                 for i in range(COUNT):
                     row[column + i] = row[common + i]
                 describe_start(world, memory.tables, path, start, width, row[column : column + COUNT])
-                loss = loss_at(world, memory.capacities, width, start, here, loss)
-                here = start
-                row[column + ROUTE_LOSS] = loss / memory.route_loss_unit
+                row[column + ROUTE_LOSS] = memory.routes.losses[start - first] / memory.route_loss_unit
                 column += COUNT
                 start += step
             start = bitmap.next_set(lane.free, last + 1)

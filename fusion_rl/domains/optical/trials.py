@@ -9,6 +9,7 @@ import numpy as np
 from fusion_rl.arrays import Bools, Floats32, Ints, Ints64, Words
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
+from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.pipelines.orchestrator import ACCEPTED, room_for
 from fusion_rl.domains.optical.requests import Request, Requests
 from fusion_rl.domains.optical.rollout import LaneServer, serve
@@ -133,9 +134,7 @@ def _put_services(lane: Lane, path_of_link: Ints, time_left: Floats32) -> None:
 
 def _words(in_use: Bools, beyond: Words) -> Words:
     """Slots [L, S] as words [L, W], those beyond the band in use."""
-    bits = np.zeros((in_use.shape[0], beyond.size * 64), np.uint8)
-    bits[:, : in_use.shape[1]] = in_use
-    words: Words = np.packbits(bits, axis=1, bitorder="little").view(np.uint64) | beyond
+    words: Words = bitmap.packed(in_use) | beyond
     return words
 
 

@@ -1,4 +1,4 @@
-"""Slot-capacity loss adds up rows of 16 bits where that is enough, and decides as with wider ones."""
+"""Slot-capacity loss adds up rows of 32 bits where that is enough, and decides as with wider ones."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ import pytest
 
 from fusion_rl.config.load import load
 from fusion_rl.domains.optical.heuristics.entry import Heuristic
-from fusion_rl.domains.optical.heuristics.mscl import Capacities, mscl, prepare
+from fusion_rl.domains.optical.heuristics.mscl import RouteLosses, mscl, prepare
+from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.rollout import LaneServer
 from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.setting import prepare as prepare_setting
@@ -16,11 +17,12 @@ from fusion_rl.testing.contracts import each, same
 
 FEW_WIDTHS: dict[str, Any] = {}
 MANY_WIDTHS = {
-    "network.slots": 2000,
+    "network.topology": "usnet",
+    "network.slots": 4096,
     "scenarios.0.bandwidth": {
         "kind": "weighted",
-        "values_gbps": [12.5 * width for width in range(1, 1201)],
-        "weights": [1.0] * 1200,
+        "values_gbps": [12.5 * width for width in range(1, 4097)],
+        "weights": [1.0] * 4096,
     },
 }
 
@@ -30,25 +32,20 @@ def nsfnet(changes: dict[str, Any]) -> Setting:
     return prepare_setting(config.network, config.scenarios)
 
 
-def prepare_wide(world: World) -> Capacities:
+def prepare_wide(world: World) -> RouteLosses:
     found = prepare(world)
-    wide = {name: getattr(found, name).astype(np.int32) for name in ("placements", "sums", "fitting")}
-    return found._replace(**wide, fitting_backwards=np.ascontiguousarray(wide["fitting"][:, ::-1]))
+    wide = {name: getattr(found.capacities, name).astype(np.int64) for name in ("value", "value_backwards", "rows")}
+    return RouteLosses(found.capacities._replace(**wide), found.losses.astype(np.int64))
 
 
-@pytest.mark.parametrize(("changes", "bits"), [(FEW_WIDTHS, 16), (MANY_WIDTHS, 32)])
+@pytest.mark.parametrize(("changes", "bits"), [(FEW_WIDTHS, 32), (MANY_WIDTHS, 64)])
 def test_rows_are_as_wide_as_the_largest_sum_needs(changes: dict[str, Any], bits: int) -> None:
     world = nsfnet(changes).world
     found = prepare(world)
-    largest = 0
-    for path in range(world.path_hops.size):
-        links = world.path_links[world.link_first[path] : world.link_first[path + 1]]
-        near = {
-            route for link in links for route in found.link_routes[found.link_first[link] : found.link_first[link + 1]]
-        }
-        largest = max(largest, sum(len(set(world.path_width[found.route_path[route]].tolist())) for route in near))
-    assert found.placements.dtype == found.sums.dtype == np.dtype(f"int{bits}")
-    assert (largest > np.iinfo(np.int16).max) == (bits == 32)
+    widths = [np.unique(world.path_width[route]) for route in found.capacities.route_path]
+    ways_to_place = sum(int(np.maximum(world.slots + 1 - one[one > 0], 0).sum()) for one in widths)
+    assert found.capacities.rows.dtype == found.losses.dtype == np.dtype(f"int{bits}")
+    assert (ways_to_place > np.iinfo(np.int32).max) == (bits == 64)
 
 
 def test_narrow_rows_decide_as_wide_ones() -> None:
@@ -60,3 +57,15 @@ def test_narrow_rows_decide_as_wide_ones() -> None:
     )
     assert same(narrow, wide)
     assert (narrow.verdict != 0).any()
+
+
+@pytest.mark.parametrize("slots", [64, 100])
+def test_an_empty_network_is_known_from_the_first_request_on(slots: int) -> None:
+    """64 slots fill a word, so no bit of the first request's links differs from what is remembered at first."""
+    setting = nsfnet({"network.slots": slots})
+    found = prepare(setting.world)
+    LaneServer(setting.world, Heuristic(mscl, lambda world: found), setting.typical_erlang).serve(
+        setting.models[0].stream(1).take(1)
+    )
+    known = found.capacities.known_free[found.capacities.near[0]]
+    assert bitmap.count(known) == slots

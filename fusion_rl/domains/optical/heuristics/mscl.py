@@ -7,14 +7,14 @@ when the block is taken. A decision (path, start) is scored by the loss summed o
 link with the path; the routes are the best-ranked candidate path of every ordered pair. Least loss wins, then
 the better-ranked path, then the lower start.
 
-Of the ways to place a request, let E[x] be those whose last slot is x, and S[x] those whose first slot is x. A
-block of n slots at s costs V less what ends below s and what starts from s + n on; as V is the sum of all S,
+Let P[x] be the capacity of what is free below slot x, and T[x] what is lost if everything below x is taken. As
+T[x] is the whole capacity less that of what is free from x on, the loss of n slots from s on is
 
-    loss(s) = S[0] + .. + S[s + n - 1] - (E[0] + .. + E[s - 1]).
+    loss(s) = T[s + n] - P[s].
 
-So the rows S and E of the routes are added up first, slot by slot, and one walk along the sums then gives the
-loss of every start. A route's rows are kept, and mended where its free slots have changed: on a link that differs
-from what it was at the request before.
+A route's row holds both for every x. The rows of the routes are added up for the starts in question alone. They are
+kept, and mended where the free slots of a route have changed: on a link that differs from what it was at the request
+before.
 """
 
 from typing import NamedTuple
@@ -24,52 +24,74 @@ import numpy as np
 from fusion_rl.arrays import AnyArray, Ints, Ints64, Words
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
+from fusion_rl.domains.optical.pipelines.bitmap import index
 from fusion_rl.domains.optical.pipelines.demand import slots_needed
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE, find_starts
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
 
-STALE = -1
 AT_A_TIME = 8  # routes whose rows are added up together: fewer trips to the sums
+STEP = 16
 
 
 class Capacities(NamedTuple):
     """The routes of a world, and what one lane remembers of them.
 
-    The rows and their sums are of 16 bits where no sum can be larger, else of 32.
+    V is counted in whole numbers, so that a row is the same however it was mended.
     """
 
     route_path: Ints  # [R] the candidate path that is the route of each pair
     route_first: Ints  # [R + 1] the links of route r are route_links[route_first[r]] .. [route_first[r + 1] - 1]
     route_links: Ints
-    link_first: Ints  # [L + 1] the routes over link l are link_routes[link_first[l]] .. [link_first[l + 1] - 1]
-    link_routes: Ints
+    link_routes: Words  # [L, R / 64] the routes over each link
     route_kind: Ints  # [R] routes of a kind have the same widths
-    fitting: AnyArray  # [kinds, S] widths that fit into 1, 2 .. slots
-    fitting_backwards: AnyArray  # [kinds, S] into S, S - 1 .. slots
-    placements: AnyArray  # [R + 1, 2 S] S and then E; a row of zeros at the end
+    value: AnyArray  # [kinds, S + 1] V of a run of 0, 1 .. S slots
+    value_backwards: AnyArray  # [kinds, S + 1] of a run of S, S - 1 .. 0 slots
+    rows: (
+        AnyArray  # [R + 1, 2 S + 1 and a rest] P[0] .. P[S], T[1] .. T[S], for windows of STEP to end in; the last is 0
+    )
     known_free: Words  # [R, W] the free slots that a row stands for
     changed: Words  # [W] room for the slots that are new since then
     link_known: Words  # [L, W] the slots in use that were noticed last
-    seen: Ints64  # [R] the last path that a route was summed for, by running number; STALE: a link has changed since
-    paths_scored: Ints64  # [1]
-    near: Ints  # [R + AT_A_TIME] room for the routes that share a link with the path that is scored
-    mended: Ints  # [R + 1] room for those of them whose rows were mended for it, behind their number
-    sums: AnyArray  # [2 S] room for the sum of their rows
+    stale: Words  # [R / 64] the routes with a link that has changed since then
+    near_set: Words  # [R / 64] room for the routes that share a link with the path that is scored
+    near: Ints  # [R + AT_A_TIME] and for their numbers
+    mended: Ints  # [R + 1] room for the numbers of those that were stale, behind how many they are
 
 
-def prepare(world: World) -> Capacities:
+class RouteLosses(NamedTuple):
+    """The routes that a decision looks at, and room for its losses."""
+
+    capacities: Capacities
+    losses: AnyArray  # [S + STEP] of the starts in question, from the first one on, summed over routes
+
+
+def prepare(world: World) -> RouteLosses:
     """Room for one lane, with every route's row to be made on first use."""
     routes = best_routes(world)
     first, links = links_of(world, routes)
     used = np.zeros((routes.size, world.slots + 1), np.bool_)  # whether a route has a width
     widths = world.path_width[routes]
     used[np.arange(routes.size)[:, None], np.where(widths <= world.slots, widths, 0)] = True
-    fitting, kinds = np.unique(np.cumsum(used[:, 1:], axis=1), axis=0, return_inverse=True)
+    ways, kinds = np.unique(used[:, 1:], axis=0, return_inverse=True)
     kinds = kinds.reshape(-1)
-    kind_of_sum = _sum_type(world, np.repeat(fitting[kinds, -1], np.diff(first)), links)
-    return room_for_routes(world, routes, first, links, kinds, fitting.astype(kind_of_sum))
+    value = value_of_runs(ways)
+    # No block costs more than all that there is.
+    kind = np.int32 if value[kinds, -1].sum() <= np.iinfo(np.int32).max else np.int64
+    capacities = room_for_routes(world, routes, first, links, kinds, value.astype(kind))
+    return RouteLosses(capacities, np.zeros(world.slots + STEP, kind))
+
+
+def value_of_runs(ways: AnyArray) -> AnyArray:
+    """V of a run of 0, 1 .. S slots, [kinds, S + 1]; ways: how much each width of 1 .. S slots counts, [kinds, S]."""
+    return np.pad(np.cumsum(np.cumsum(ways, axis=1), axis=1), ((0, 0), (1, 0)))
+
+
+def widths_of_kinds(capacities: Capacities) -> Ints64:
+    """How many widths the routes of each kind have, [kinds]: what one more slot adds to a run of nearly all."""
+    value = capacities.value.astype(np.int64)
+    return value[:, -1] - value[:, -2]
 
 
 def best_routes(world: World) -> Ints:
@@ -88,7 +110,7 @@ def links_of(world: World, routes: Ints) -> tuple[Ints64, Ints]:
 
 
 def room_for_routes(
-    world: World, routes: Ints, first: Ints64, links: Ints, kinds: Ints64, fitting: AnyArray
+    world: World, routes: Ints, first: Ints64, links: Ints, kinds: Ints64, value: AnyArray
 ) -> Capacities:
     """Room for one lane with these routes.
 
@@ -98,38 +120,30 @@ def room_for_routes(
         first: where the links of each begin, [R + 1].
         links: those of all routes, one after another.
         kinds: of each route, [R].
-        fitting: [kinds, S], of the type that rows and sums are to have.
+        value: V of a run of 0, 1 .. S slots, by kind, [kinds, S + 1]; of the type that rows are to have.
     """
     count = first.size - 1
-    by_link = np.repeat(np.arange(count), np.diff(first))[np.argsort(links, kind="stable")]
-    link_first = np.append(0, np.cumsum(np.bincount(links, minlength=world.link_length_km.size)))
+    over = np.zeros((world.link_length_km.size, count), np.bool_)
+    over[links, np.repeat(np.arange(count), np.diff(first))] = True
+    link_routes = bitmap.packed(over)
     return Capacities(
         route_path=routes,
         route_first=first.astype(np.int32),
         route_links=links.astype(np.int32),
-        link_first=link_first.astype(np.int32),
-        link_routes=by_link.astype(np.int32),
+        link_routes=link_routes,
         route_kind=kinds.astype(np.int32),
-        fitting=fitting,
-        fitting_backwards=np.ascontiguousarray(fitting[:, ::-1]),
-        placements=np.zeros((count + 1, 2 * world.slots), fitting.dtype),
+        value=value,
+        value_backwards=np.ascontiguousarray(value[:, ::-1]),
         # Nothing free is what rows of zeros say.
+        rows=np.zeros((count + 1, 2 * world.slots + 1 + STEP), value.dtype),
         known_free=np.zeros((count, world.beyond.size), np.uint64),
         changed=np.zeros(world.beyond.size, np.uint64),
         link_known=np.zeros((world.link_length_km.size, world.beyond.size), np.uint64),
-        seen=np.full(count, STALE),
-        paths_scored=np.zeros(1, np.int64),
+        stale=bitmap.packed(np.ones(count, np.bool_)),
+        near_set=np.zeros(link_routes.shape[1], np.uint64),
         near=np.zeros(count + AT_A_TIME, np.int32),
         mended=np.zeros(count + 1, np.int32),
-        sums=np.zeros(2 * world.slots, fitting.dtype),
     )
-
-
-def _sum_type(world: World, most: Ints64, links: Ints) -> type[np.int16] | type[np.int32]:
-    """The type that holds the sum of `most`, one for each of `links`, over the links of any one path."""
-    over_link = np.bincount(links, most, world.link_length_km.size).astype(np.int64)
-    over_path = np.diff(np.append(0, np.cumsum(over_link[world.path_links]))[world.link_first])
-    return np.int16 if over_path.max() <= np.iinfo(np.int16).max else np.int32
 
 
 @kernel
@@ -142,8 +156,7 @@ def notice(occupied: Words, capacities: Capacities) -> None:
             any_changed |= known[link, word] != occupied[link, word]
             known[link, word] = occupied[link, word]
         if any_changed:
-            for entry in range(capacities.link_first[link], capacities.link_first[link + 1]):
-                capacities.seen[capacities.link_routes[entry]] = STALE
+            bitmap.add(capacities.stale, capacities.link_routes[link])
 
 
 @kernel
@@ -166,111 +179,129 @@ def refresh(world: World, occupied: Words, capacities: Capacities, route: int) -
 
 @kernel
 def fill_row(slots: int, capacities: Capacities, route: int) -> None:
-    """S and E of a route from its free slots, in the runs that meet the changed ones: the others stay as they are."""
-    known, row = capacities.known_free[route], capacities.placements[route]
-    fitting = capacities.fitting[capacities.route_kind[route]]
-    backwards = capacities.fitting_backwards[capacities.route_kind[route]]
-    low = bitmap.next_set(capacities.changed, 0)
-    high = bitmap.last_set(capacities.changed, slots) + 1
-    row[low:high] = 0
-    row[slots + low : slots + high] = 0
-    start = bitmap.next_set(known, bitmap.last_clear(known, low) + 1)
-    while start < slots and start <= high:
+    """A route's row from its free slots: anew in the runs that meet the changed ones, above these by what is new."""
+    known, row = capacities.known_free[route], capacities.rows[route]
+    value = capacities.value[capacities.route_kind[route]]
+    backwards = capacities.value_backwards[capacities.route_kind[route]]
+    first = bitmap.next_set(capacities.changed, 0)
+    last = bitmap.last_set(capacities.changed, slots)
+    here = bitmap.last_clear(known, first) + 1
+    below = row[here]
+    start = bitmap.next_set(known, here)
+    while start < slots and start <= last + 1:
+        row[here : start + 1] = below
+        row[slots + here + 1 : slots + start + 1] = below
         end = bitmap.next_clear(known, start)
         length = end - start
         # Slices, because their loops need no check for indices that count from the end, and so become SIMD.
-        starting, ending, shorter = row[start:end], row[slots + start : slots + end], backwards[slots - length :]
+        kept, lost = row[start:end], row[slots + start + 1 : slots + end + 1]
+        shorter, whole = backwards[slots - length + 1 :], below + value[length]
         for i in range(length):
-            starting[i] = shorter[i]
-            ending[i] = fitting[i]
+            kept[i] = below + value[i]
+            lost[i] = whole - shorter[i]
+        here, below = end, whole
         start = bitmap.next_set(known, end)
+    if here <= last:
+        row[here : last + 1] = below
+        row[slots + here + 1 : slots + last + 2] = below
+        here = last + 1
+    more = below - row[here]
+    if more != 0:
+        kept, lost = row[here : slots + 1], row[slots + here + 1 : 2 * slots + 1]
+        for i in range(kept.size):
+            kept[i] += more
+        for i in range(lost.size):
+            lost[i] += more
 
 
 @kernel
 def find_near(world: World, occupied: Words, capacities: Capacities, path: int) -> int:
     """Leave the routes that share a link with a path in capacities.near, up to date; returns how many they are."""
-    capacities.paths_scored[0] += 1
-    capacities.mended[0] = 0
-    mark = capacities.paths_scored[0]
-    count = 0
+    near, stale = capacities.near_set, capacities.stale
+    for word in range(near.size):
+        near[word] = bitmap.NONE
     for hop in range(world.link_first[path], world.link_first[path + 1]):
-        link = world.path_links[hop]
-        for entry in range(capacities.link_first[link], capacities.link_first[link + 1]):
-            route = capacities.link_routes[entry]
-            if capacities.seen[route] == mark:
-                continue
-            if capacities.seen[route] == STALE:
-                refresh(world, occupied, capacities, route)
-            capacities.seen[route] = mark
-            capacities.near[count] = route
-            count += 1
-    return count
+        bitmap.add(near, capacities.link_routes[world.path_links[hop]])
+    capacities.mended[0] = 0
+    for word in range(near.size):
+        todo = near[word] & stale[word]
+        stale[word] &= ~near[word]
+        while todo != bitmap.NONE:
+            refresh(world, occupied, capacities, word * bitmap.WORD_BITS + bitmap.lowest_bit(todo))
+            todo = bitmap.without_lowest(todo)
+    return bitmap.positions(near, capacities.near)
 
 
 @kernel
-def add_rows(capacities: Capacities, rows: AnyArray, count: int) -> None:
-    """Leave the sum of the rows of the first `count` routes of capacities.near in capacities.sums."""
-    sums, near = capacities.sums, capacities.near
-    sums[:] = 0
-    near[count : count + AT_A_TIME] = rows.shape[0] - 1
-    for i in range(0, count, AT_A_TIME):
-        one, two, three, four = rows[near[i]], rows[near[i + 1]], rows[near[i + 2]], rows[near[i + 3]]
-        five, six, seven, eight = rows[near[i + 4]], rows[near[i + 5]], rows[near[i + 6]], rows[near[i + 7]]
-        for x in range(sums.size):
-            sums[x] += ((one[x] + two[x]) + (three[x] + four[x])) + ((five[x] + six[x]) + (seven[x] + eight[x]))
-
-
-@kernel
-def sum_near(world: World, lane: Lane, capacities: Capacities, path: int) -> None:
-    """Leave the sum of the rows of the routes that share a link with a path in capacities.sums; see `find_near`."""
-    add_rows(capacities, capacities.placements, find_near(world, lane.occupied, capacities, path))
-
-
-@kernel
-def loss_at(world: World, capacities: Capacities, width: int, start: int, here: int, loss: int) -> int:
-    """The loss of a block over the routes in capacities.sums, walked to from the loss of one at or below it.
+def add_rows(
+    slots: int, capacities: Capacities, rows: AnyArray, count: int, first: int, last: int, width: int, losses: AnyArray
+) -> None:
+    """Losses of blocks, summed over routes that `find_near` has found.
 
     Args:
-        width: of the block.
-        start: where it starts.
-        here: the start whose loss is known; 0 with start 0: none is.
-        loss: that loss.
+        slots: of a link.
+        capacities: the routes.
+        rows: theirs, weighted or not.
+        count: how many were found.
+        first, last: starts of the first and the last block; those between may be in use.
+        width: of the blocks.
+        losses: room for them, that of `first` at 0.
     """
-    starting, ending = capacities.sums[: world.slots], capacities.sums[world.slots :]
-    if start == 0:
-        loss = 0
-        for slot in range(width):
-            loss += int(starting[slot])
-        return loss
-    entering, leaving = starting[here + width : start + width], ending[here:start]
-    for i in range(start - here):
-        loss += int(entering[i]) - int(leaving[i])
-    return loss
+    near, size = capacities.near, (last - first) // STEP * STEP + STEP
+    losses[:size] = 0
+    near[count : count + AT_A_TIME] = rows.shape[0] - 1
+    for i in range(0, count, AT_A_TIME):
+        add_columns(rows, near, i, slots + first + width, size, losses, False)
+        add_columns(rows, near, i, first, size, losses, True)
 
 
 @kernel
-def best_start(world: World, lane: Lane, capacities: Capacities, path: int, width: int) -> tuple[int, int]:
+def add_columns(rows: AnyArray, near: Ints, i: int, first: int, size: int, losses: AnyArray, less: bool) -> None:
+    """Add columns first .. first + size - 1 of AT_A_TIME rows to the losses, or take them off."""
+    # Unsigned, because signed indices are checked for counting from the end, which keeps SIMD away.
+    one, two, three, four = index(near[i]), index(near[i + 1]), index(near[i + 2]), index(near[i + 3])
+    five, six, seven, eight = index(near[i + 4]), index(near[i + 5]), index(near[i + 6]), index(near[i + 7])
+    for x in range(index(size)):
+        at = index(first) + x
+        half = (rows[one, at] + rows[two, at]) + (rows[three, at] + rows[four, at])
+        total = half + ((rows[five, at] + rows[six, at]) + (rows[seven, at] + rows[eight, at]))
+        if less:
+            losses[x] -= total
+        else:
+            losses[x] += total
+
+
+@kernel
+def find_losses(world: World, lane: Lane, memory: RouteLosses, path: int, width: int) -> int:
+    """Leave the losses of the starts in lane.free in memory.losses, from the first one on, which is returned."""
+    capacities = memory.capacities
+    first, last = bitmap.next_set(lane.free, 0), bitmap.last_set(lane.free, world.slots)
+    count = find_near(world, lane.occupied, capacities, path)
+    add_rows(world.slots, capacities, capacities.rows, count, first, last, width, memory.losses)
+    return first
+
+
+@kernel
+def best_start(world: World, lane: Lane, memory: RouteLosses, path: int, width: int) -> tuple[int, int]:
     """The start of least loss on a path and that loss; (NOWHERE, 0) if there is no room."""
     find_starts(world, lane, path, width)
     start = bitmap.next_set(lane.free, 0)
     if start >= world.slots:
         return NOWHERE, 0
-    sum_near(world, lane, capacities, path)
-    best, least, here = NOWHERE, 0, 0
-    loss = loss_at(world, capacities, width, 0, 0, 0)
+    first = find_losses(world, lane, memory, path, width)
+    best, least = NOWHERE, 0
     while start < world.slots:
-        loss = loss_at(world, capacities, width, start, here, loss)
+        loss = memory.losses[start - first]
         if best == NOWHERE or loss < least:
             best, least = start, loss
-        here = start
         start = bitmap.next_set(lane.free, start + 1)
     return best, least
 
 
 @kernel
-def mscl(world: World, lane: Lane, request: Request, options: Capacities) -> tuple[int, int]:
+def mscl(world: World, lane: Lane, request: Request, options: RouteLosses) -> tuple[int, int]:
     """Take the path and start of least loss over all candidate paths."""
-    notice(lane.occupied, options)
+    notice(lane.occupied, options.capacities)
     best_path, best, least = NOWHERE, NOWHERE, 0
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
         width = slots_needed(world, lane, request, path)
@@ -282,9 +313,9 @@ def mscl(world: World, lane: Lane, request: Request, options: Capacities) -> tup
 
 
 @kernel
-def mscl_first_path(world: World, lane: Lane, request: Request, options: Capacities) -> tuple[int, int]:
+def mscl_first_path(world: World, lane: Lane, request: Request, options: RouteLosses) -> tuple[int, int]:
     """Take the first candidate path with room, at its start of least loss."""
-    notice(lane.occupied, options)
+    notice(lane.occupied, options.capacities)
     for path in range(world.path_first[request.pair], world.path_first[request.pair + 1]):
         width = slots_needed(world, lane, request, path)
         if width > 0:

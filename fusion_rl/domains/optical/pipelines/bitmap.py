@@ -6,7 +6,7 @@ The counts below are the textbook ones (Warren, Hacker's Delight, 5-1); LLVM com
 
 import numpy as np
 
-from fusion_rl.arrays import Words
+from fusion_rl.arrays import Bools, Ints, Words
 from fusion_rl.domains.optical.jit import kernel
 
 WORD_BITS = 64
@@ -17,6 +17,18 @@ _PAIRS = np.uint64(0x5555555555555555)
 _QUADS = np.uint64(0x3333333333333333)
 _NIBBLES = np.uint64(0x0F0F0F0F0F0F0F0F)
 _BYTES = np.uint64(0x0101010101010101)
+
+
+def packed(slots: Bools) -> Words:
+    """Sets by which slots they have, [..., S] to [..., W]."""
+    rest = [(0, 0)] * (slots.ndim - 1) + [(0, -slots.shape[-1] % WORD_BITS)]
+    return np.packbits(np.pad(slots, rest), axis=-1, bitorder="little").view(np.uint64)
+
+
+@kernel
+def index(number: int) -> np.uint64:
+    """A number, 0 or more, to index an array with."""
+    return np.uint64(number)
 
 
 @kernel
@@ -43,6 +55,12 @@ def highest_bit(word: np.uint64) -> int:
 
 
 @kernel
+def without_lowest(word: np.uint64) -> np.uint64:
+    """A word with its lowest set bit cleared."""
+    return word & (word - _ONE)
+
+
+@kernel
 def span(word_index: int, start: int, end: int) -> np.uint64:
     """The bits of slots start..end-1 that fall into one word."""
     low = max(start - word_index * WORD_BITS, 0)
@@ -64,6 +82,13 @@ def remove_range(bits: Words, start: int, end: int) -> None:
     """Clear the slots start..end-1."""
     for word in range(start // WORD_BITS, (end - 1) // WORD_BITS + 1):
         bits[word] &= ~span(word, start, end)
+
+
+@kernel
+def add(bits: Words, others: Words) -> None:
+    """Set all slots that are set in another row."""
+    for word in range(bits.size):
+        bits[word] |= others[word]
 
 
 @kernel
@@ -93,6 +118,19 @@ def count_runs(bits: Words) -> int:
         total += count_bits(bits[word] & ~((bits[word] << _ONE) | before))
         before = bits[word] >> np.uint64(WORD_BITS - 1)
     return total
+
+
+@kernel
+def positions(bits: Words, out: Ints) -> int:
+    """Write the set slots to `out`, lowest first; returns how many they are."""
+    found = 0
+    for word in range(bits.size):
+        rest = bits[word]
+        while rest != NONE:
+            out[found] = word * WORD_BITS + lowest_bit(rest)
+            found += 1
+            rest = without_lowest(rest)
+    return found
 
 
 @kernel

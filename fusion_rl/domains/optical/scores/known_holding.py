@@ -17,7 +17,7 @@ from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.requests import Request
 from fusion_rl.domains.optical.scores import slot_capacity
-from fusion_rl.domains.optical.scores.slot_capacity import Losses, smallest, sum_weighted
+from fusion_rl.domains.optical.scores.slot_capacity import Losses, smallest, weighted_losses
 from fusion_rl.domains.optical.state import Lane
 from fusion_rl.domains.optical.world import World
 from fusion_rl.errors import ConfigError
@@ -27,15 +27,14 @@ SPACING = 0.25  # mean holding times
 _FIRST = {"future": 0.5, "decay": 1.0}
 _LARGEST = 20.0  # exponents are kept within this
 _REMEMBERED = (
-    "placements",
+    "rows",
     "known_free",
     "changed",
     "link_known",
-    "seen",
-    "paths_scored",
+    "stale",
+    "near_set",
     "near",
     "mended",
-    "sums",
 )
 
 
@@ -48,7 +47,7 @@ class Forecast(NamedTuple):
     times: Floats32  # [T] from now
     weights: Floats32  # [T]
     reached: Ints64  # [1] times at which the request at hand is still there
-    sums: Floats32  # [2 S] room for the sums over times
+    summed: Floats32  # room for the losses of starts, summed over times
 
 
 def parameters(world: World) -> dict[str, float]:
@@ -80,7 +79,7 @@ def prepare(world: World, given: Mapping[str, float], mean_holding_time: float) 
         times=(mean_holding_time * times).astype(np.float32),
         weights=(future * np.exp(np.clip(-decay * times, -_LARGEST, _LARGEST))).astype(np.float32),
         reached=np.zeros(1, np.int64),
-        sums=np.zeros(2 * world.slots, np.float32),
+        summed=np.zeros_like(now.losses),
     )
 
 
@@ -117,25 +116,22 @@ def at_time(ahead: Losses, j: int) -> Losses:
             of_all.route_path,
             of_all.route_first,
             of_all.route_links,
-            of_all.link_first,
             of_all.link_routes,
             of_all.route_kind,
-            of_all.fitting,
-            of_all.fitting_backwards,
-            of_all.placements[j],
+            of_all.value,
+            of_all.value_backwards,
+            of_all.rows[j],
             of_all.known_free[j],
             of_all.changed[j],
             of_all.link_known[j],
-            of_all.seen[j],
-            of_all.paths_scored[j],
+            of_all.stale[j],
+            of_all.near_set[j],
             of_all.near[j],
             of_all.mended[j],
-            of_all.sums[j],
         ),
         ahead.weighted[j],
-        ahead.ways,
-        ahead.widest,
-        ahead.idle,
+        ahead.losses,
+        ahead.unit,
         ahead.routes,
         ahead.base,
         ahead.scarcity,
@@ -145,18 +141,18 @@ def at_time(ahead: Losses, j: int) -> Losses:
 
 
 @kernel
-def add_up_over_time(world: World, lane: Lane, options: Forecast, path: int) -> None:
-    """What counts for a path, in the network as it is and as it will be."""
-    sum_weighted(world, lane.occupied, options.now, path)
-    sums, here = options.sums, options.now.capacities.sums
-    for x in range(sums.size):
-        sums[x] = here[x]
+def add_up_over_time(world: World, lane: Lane, options: Forecast, path: int, first: int, last: int, width: int) -> None:
+    """The losses in the network as it is and as it will be."""
+    weighted_losses(world, lane.occupied, options.now, path, first, last, width)
+    summed, here, size = options.summed, options.now.losses, last - first + 1
+    for x in range(size):
+        summed[x] = here[x]
     for j in range(options.reached[0]):
         then = at_time(options.ahead, j)
-        sum_weighted(world, options.occupied[j], then, path)
-        more, weight = then.capacities.sums, options.weights[j]
-        for x in range(sums.size):
-            sums[x] += weight * more[x]
+        weighted_losses(world, options.occupied[j], then, path, first, last, width)
+        more, weight = then.losses, options.weights[j]
+        for x in range(size):
+            summed[x] += weight * more[x]
 
 
 @kernel
@@ -164,4 +160,4 @@ def slot_capacity_known_holding(world: World, lane: Lane, request: Request, opti
     """Take the path and start of the smallest score, times to come included."""
     notice(lane.occupied, options.now.capacities)
     look_ahead(world, lane, request, options)
-    return smallest(world, lane, request, options.now, options.sums, add_up_over_time, options)
+    return smallest(world, lane, request, options.now, options.summed, add_up_over_time, options)

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fusion_rl.arrays import Floats, Floats32, Ints64, Words
+from fusion_rl.arrays import Floats, Floats32, Words
 from fusion_rl.domains.optical.heuristics.mscl import (
+    STEP,
     Capacities,
     add_rows,
     best_routes,
@@ -27,6 +28,7 @@ from fusion_rl.domains.optical.heuristics.mscl import (
     links_of,
     notice,
     room_for_routes,
+    value_of_runs,
 )
 from fusion_rl.domains.optical.jit import kernel
 from fusion_rl.domains.optical.pipelines import bitmap
@@ -38,6 +40,8 @@ from fusion_rl.domains.optical.world import World
 
 PATHS = 10  # that are weighed, if any of them has room
 LINK_WIDTHS = 10
+_FINEST = 2.0**30  # units in the largest V
+_LEAST = 1e-9
 _STEEPEST = 20.0  # exponents are kept within this, so that no weight overflows
 _SHAPE = ("hops", "scarcity", "scarcity_squared", "load")
 _TERMS = (
@@ -55,11 +59,10 @@ _TERMS = (
 class Losses(NamedTuple):
     """Routes and links with learned weights, and what is remembered of one state of a lane."""
 
-    capacities: Capacities  # routes first, then links; rows without the weight of the route
-    weighted: Floats32  # [R + L + 1, 2 S] the rows with it
-    ways: Floats32  # [kinds, S] weight of each width
-    widest: Ints64  # [kinds] the largest that has one; 0: none has
-    idle: Floats  # [kinds] V of a route that nothing runs on
+    capacities: Capacities  # routes first, then links; rows without the weight of the route, in units of their kind
+    weighted: Floats32  # [R + L + 1, 2 S + 1 and a rest] the rows with it
+    losses: Floats32  # [S + STEP] room for the losses of the starts in question, from the first one on
+    unit: Floats32  # [kinds] in which V is counted, in whole numbers so that a row is the same however it was mended
     routes: int  # R
     base: Floats32  # [R] the part of a route's weight that stays
     scarcity: Floats  # [2]
@@ -82,23 +85,22 @@ def prepare(world: World, given: Mapping[str, float], mean_holding_time: float) 
     kinds = np.array([formats.index(float(world.path_efficiency[route])) for route in routes], np.int64)
     ways = [_weight_of_widths(world, given, efficiency) for efficiency in formats]
     ways.append(np.array([given.get(f"link_width/{m}", 0.0) if m <= LINK_WIDTHS else 0.0 for m in _up_to(world.slots)]))
-    weights = np.array(ways)
-    fitting = np.cumsum(weights, axis=1)
+    value = value_of_runs(np.array(ways))
+    unit = 2.0 ** np.ceil(np.log2(np.maximum(np.abs(value).max(axis=1), _LEAST) / _FINEST))
     capacities = room_for_routes(
         world,
         routes,
         np.append(first, first[-1] + 1 + all_links),
         np.append(links, all_links),
         np.append(kinds, np.full(all_links.size, len(formats))),
-        fitting.astype(np.float32),
+        np.rint(value / unit[:, None]).astype(np.int32),
     )
     hops, scarcity, squared, load = (given.get(name, 0.0) for name in _SHAPE)
     return Losses(
         capacities=capacities,
-        weighted=np.zeros(capacities.placements.shape, np.float32),
-        ways=weights.astype(np.float32),
-        widest=np.array([np.flatnonzero(row).max(initial=-1) + 1 for row in weights]),
-        idle=fitting.sum(axis=1),
+        weighted=np.zeros(capacities.rows.shape, np.float32),
+        losses=np.zeros(world.slots + STEP, np.float32),
+        unit=unit.astype(np.float32),
         routes=routes.size,
         base=(world.path_hops[routes] ** np.clip(hops, -_STEEPEST, _STEEPEST)).astype(np.float32),
         scarcity=np.array([scarcity, squared]),
@@ -143,47 +145,32 @@ def _weight_of_widths(world: World, given: Mapping[str, float], efficiency: floa
 
 
 @kernel
-def capacity_left(losses: Losses, kind: int, free: Words, room: Words) -> float:
-    """V of free slots for routes of a kind.
-
-    Of a run of L slots, L - m + 1 can start a block of m, so to count the slots that can is faster than to find runs.
-    """
-    for word in range(free.size):
-        room[word] = free[word]
-    total = 0.0
-    for width in range(1, losses.widest[kind] + 1):
-        if width > 1:
-            bitmap.keep_run_starts(room, 2)  # of those from which one slot less is free
-        total += losses.ways[kind, width - 1] * bitmap.count(room)
-    return total
-
-
-@kernel
 def weigh(world: World, losses: Losses, entry: int) -> None:
     """Bring the weighted row of a route or a link up to date with its row."""
-    capacities = losses.capacities
-    known = capacities.known_free[entry]
+    capacities, kind = losses.capacities, losses.capacities.route_kind[entry]
+    row, weighted = capacities.rows[entry], losses.weighted[entry]
     if entry >= losses.routes:
-        weight = losses.link_weight[world.slots - bitmap.count(known)]
+        weight = losses.link_weight[world.slots - bitmap.count(capacities.known_free[entry])]
     else:
-        kind = capacities.route_kind[entry]
-        left, idle = capacity_left(losses, kind, known, capacities.changed), losses.idle[kind]
+        left, idle = row[world.slots], capacities.value[kind, world.slots]
         y = 1.0 - left / idle if idle > 0 else 0.0
         steepness = losses.scarcity[0] * y + losses.scarcity[1] * y * y
         weight = losses.base[entry] * np.float32(math.exp(min(max(steepness, -_STEEPEST), _STEEPEST)))
-    row, weighted = capacities.placements[entry], losses.weighted[entry]
+    weight *= losses.unit[kind]
     for x in range(row.size):
-        weighted[x] = weight * row[x]
+        weighted[x] = weight * np.float32(row[x])
 
 
 @kernel
-def sum_weighted(world: World, occupied: Words, losses: Losses, path: int) -> None:
-    """Leave the weighted rows of the routes that share a link with a path, and of its links, added up, in the sums."""
+def weighted_losses(
+    world: World, occupied: Words, losses: Losses, path: int, first: int, last: int, width: int
+) -> None:
+    """Leave the weighted losses of blocks on a path in losses.losses; see `add_rows`."""
     capacities = losses.capacities
     count = find_near(world, occupied, capacities, path)
     for i in range(capacities.mended[0]):
         weigh(world, losses, capacities.mended[1 + i])
-    add_rows(capacities, losses.weighted, count)
+    add_rows(world.slots, capacities, losses.weighted, count, first, last, width, losses.losses)
 
 
 @kernel
@@ -201,24 +188,17 @@ def constant(world: World, lane: Lane, losses: Losses, path: int, rank: int, wid
 
 
 @kernel
-def smallest_start(world: World, lane: Lane, sums: Floats32, width: int, step: float) -> tuple[int, float]:
-    """Of the starts in lane.free the one of smallest loss by the sums, `step` added for each slot; and its score."""
-    loss = 0.0
-    for slot in range(width):
-        loss += float(sums[slot])
-    best, least, here = NOWHERE, 0.0, 0
-    start = bitmap.next_set(lane.free, 0)
+def smallest_start(world: World, lane: Lane, losses: Floats32, first: int, step: float) -> tuple[int, float]:
+    """Of the starts in lane.free the one of smallest loss, `step` added for each slot; and its score.
+
+    The loss of the first start lies at 0.
+    """
+    best, least, start = NOWHERE, 0.0, first
     while start < world.slots:
-        end = bitmap.next_clear(lane.free, start)
-        # Behind the last start, `entering` reads a slot too far: nothing comes after it.
-        entering, leaving = sums[here + width : end + width], sums[world.slots + here : world.slots + end]
-        for i in range(end - here):
-            value = loss + step * (here + i)
-            if here + i >= start and (best == NOWHERE or value < least):
-                best, least = here + i, value
-            loss += float(entering[i]) - float(leaving[i])
-        here = end
-        start = bitmap.next_set(lane.free, end)
+        value = losses[start - first] + step * start
+        if best == NOWHERE or value < least:
+            best, least = start, value
+        start = bitmap.next_set(lane.free, start + 1)
     return best, least
 
 
@@ -228,7 +208,7 @@ def smallest(
     lane: Lane,
     request: Request,
     losses: Losses,
-    sums: Floats32,
+    summed: Floats32,
     add_up: Callable[..., None],
     options: Any,
 ) -> tuple[int, int]:
@@ -237,8 +217,8 @@ def smallest(
     Args:
         world, lane, request: what is decided.
         losses: the weights of the terms that are no losses.
-        sums: [2 S] room that `add_up` fills.
-        add_up: kernel (world, lane, options, path): the rows that count for a path, weighted, added up in `sums`.
+        summed: the losses of the starts in question, from the first one, which `add_up` fills in.
+        add_up: kernel (world, lane, options, path, first, last, width) of the first and last of them.
         options: what it needs.
     """
     best_path, best, least = NOWHERE, NOWHERE, 0.0
@@ -249,10 +229,11 @@ def smallest(
         if width == 0:
             continue
         find_starts(world, lane, path, width)
-        if bitmap.next_set(lane.free, 0) >= world.slots:
+        first = bitmap.next_set(lane.free, 0)
+        if first >= world.slots:
             continue
-        add_up(world, lane, options, path)
-        start, value = smallest_start(world, lane, sums, width, losses.terms[7])
+        add_up(world, lane, options, path, first, bitmap.last_set(lane.free, world.slots), width)
+        start, value = smallest_start(world, lane, summed, first, losses.terms[7])
         value += constant(world, lane, losses, path, rank, width)
         if best == NOWHERE or value < least:
             best_path, best, least = path, start, value
@@ -260,13 +241,13 @@ def smallest(
 
 
 @kernel
-def add_up_now(world: World, lane: Lane, options: Losses, path: int) -> None:
-    """What counts for a path in the network as it is."""
-    sum_weighted(world, lane.occupied, options, path)
+def add_up_now(world: World, lane: Lane, options: Losses, path: int, first: int, last: int, width: int) -> None:
+    """The losses in the network as it is."""
+    weighted_losses(world, lane.occupied, options, path, first, last, width)
 
 
 @kernel
 def slot_capacity(world: World, lane: Lane, request: Request, options: Losses) -> tuple[int, int]:
     """Take the path and start of the smallest score."""
     notice(lane.occupied, options.capacities)
-    return smallest(world, lane, request, options, options.capacities.sums, add_up_now, options)
+    return smallest(world, lane, request, options, options.losses, add_up_now, options)
