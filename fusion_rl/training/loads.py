@@ -78,10 +78,15 @@ def at_loads(config: ExperimentConfig, scenario: int, loads_erlang: Sequence[flo
     if wrong is not None:
         raise ConfigError(f"a load must be above 0 Erlang, not {wrong:g}")
     copies = tuple(
-        original.model_copy(update={"name": f"{original.name}-at-{number}", "load_erlang": load})
-        for number, load in enumerate(sorted(set(loads_erlang)))
+        original.model_copy(update={"name": f"{original.name}-at-{_in_a_name(load)}", "load_erlang": load})
+        for load in sorted(set(loads_erlang))
     )
     return config.model_copy(update={"scenarios": ScenariosConfig(copies)}) if copies else config
+
+
+def _in_a_name(number: float) -> str:
+    """A number as names of scenarios may have it: no point, no plus."""
+    return f"{number:.15g}".replace(".", "_").replace("+", "")
 
 
 def check_agents(

@@ -7,6 +7,7 @@ import pytest
 
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import load
+from fusion_rl.config.scenarios import ScenariosConfig
 from fusion_rl.domains.optical import rollout
 from fusion_rl.domains.optical.heuristics import HEURISTICS
 from fusion_rl.domains.optical.metrics import Tally
@@ -19,6 +20,7 @@ from fusion_rl.testing.contracts import tiny_simulator
 from fusion_rl.training.charts import comparison_chart, draw
 from fusion_rl.training.comparison import compare, paired
 from fusion_rl.training.evaluate import Evaluation, evaluate, side_by_side
+from fusion_rl.training.loads import at_loads
 
 FEW: dict[str, Any] = {"requests": 400, "lanes": 4}
 
@@ -176,3 +178,14 @@ def test_published_figures_belong_to_their_network_and_traffic_and_are_drawn_wit
 def test_a_share_that_no_load_has_is_told_for_that_policy_alone(config: ExperimentConfig) -> None:
     with pytest.raises(ConfigError, match="between 0 and 1"):
         compare(config, ["ksp-ff"], [20.0], share=1.0, **FEW)
+
+
+def test_a_scenario_at_another_load_says_at_which() -> None:
+    config = load("deeprmsa-nsfnet").config
+    at = at_loads(config, 0, [250.0, 12.5, 1e20, 250.0])
+    assert [scenario.name for scenario in at.scenarios] == [
+        "deeprmsa-at-12_5",
+        "deeprmsa-at-250",
+        "deeprmsa-at-1e20",
+    ]
+    assert ScenariosConfig.model_validate(at.scenarios.model_dump()) == at.scenarios
