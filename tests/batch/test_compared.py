@@ -38,9 +38,11 @@ def test_a_plan_comes_to_trainings_that_its_page_says_how_to_run(name: str) -> N
     assert f"| `{name}` |" in (STUDIES / "README.md").read_text()
 
 
-def test_the_page_on_published_settings_has_every_figure_that_is_expected() -> None:
-    text = (SETTINGS / "README.md").read_text()
-    expected = json.loads((SETTINGS / "expected.json").read_text())
+@pytest.mark.parametrize("name", ["published_settings", "large_networks", "one_model_many_loads"])
+def test_a_page_of_comparisons_has_every_figure_that_is_expected(name: str) -> None:
+    text = (STUDIES / name / "README.md").read_text()
+    expected = json.loads((STUDIES / name / "expected.json").read_text())
+    assert expected["comparisons"]
     for row in expected["comparisons"]:
         blocking = f"{1e3 * row['service_blocking']:.3f} ± {1e3 * row['ci95']:.3f}"
         assert f"{blocking} | {row['ratio']:.3f} ± {row['ratio_ci95']:.3f} |" in text, row
