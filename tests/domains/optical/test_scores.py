@@ -87,14 +87,24 @@ def test_learned_slot_capacity_takes_what_its_slow_twin_scores_lowest(name: str)
     assert_lowest(make_setting(meshed, {"k_paths": 12, "slots": 8}, {"load_erlang": 60.0}), name, seed=3)  # K > 10
 
 
-def assert_lowest(setting: Setting, name: str, seed: int) -> None:
+def test_weights_that_cancel_out_on_a_run_add_up_over_many_of_them() -> None:
+    """Slots less pairs of them: 1 on a run of any length, so that the idle link's is no bound on V."""
+    meshed = [(one, other, 100.0) for one, other in combinations("1234", 2)]
+    setting = make_setting(meshed, {"k_paths": 3, "slots": 40}, {"load_erlang": 60.0})
+    assert_lowest(setting, "slot-capacity", seed=3, count=120, **{"link_width/1": 1.0, "link_width/2": -1.0})
+
+
+def assert_lowest(setting: Setting, name: str, seed: int, count: int = 30, **weights: float) -> None:
     score, chooser = SCORES[name], np.random.default_rng(seed)
-    parameters = {key: value + 0.7 * chooser.normal() for key, value in score.parameters(setting.world).items()}
+    first = score.parameters(setting.world)
+    parameters = {key: value + 0.7 * chooser.normal() for key, value in first.items()}
+    if weights:
+        parameters = first | {key: -20.0 for key in first if key.startswith("width/")} | weights
     mean = setting.scenarios[0].mean_holding_time
     policy = heuristic_of(score, parameters, mean)
     slow = slow_network(setting)
     twin, names = SlowScore(slow, parameters, mean), setting.topology.nodes
-    asked = setting.models[0].stream(seed, 0, 0).take(30)
+    asked = setting.models[0].stream(seed, 0, 0).take(count)
     decided = LaneServer(setting.world, policy, setting.typical_erlang).serve(asked)
     for request, path, start in zip(slow_requests(setting, asked), decided.path, decided.start, strict=True):
         slow.release(request.arrival)

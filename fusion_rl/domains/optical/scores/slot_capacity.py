@@ -86,7 +86,9 @@ def prepare(world: World, given: Mapping[str, float], mean_holding_time: float) 
     ways = [_weight_of_widths(world, given, efficiency) for efficiency in formats]
     ways.append(np.array([given.get(f"link_width/{m}", 0.0) if m <= LINK_WIDTHS else 0.0 for m in _up_to(world.slots)]))
     value = value_of_runs(np.array(ways))
-    unit = 2.0 ** np.ceil(np.log2(np.maximum(np.abs(value).max(axis=1), _LEAST) / _FINEST))
+    # Weights below 0 may cancel out on one run and not on many; were all above, many runs would not add up to more.
+    largest = value_of_runs(np.abs(ways))[:, -1]
+    unit = 2.0 ** np.ceil(np.log2(np.maximum(largest, _LEAST) / _FINEST))
     capacities = room_for_routes(
         world,
         routes,
