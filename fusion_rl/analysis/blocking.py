@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 
 from fusion_rl.analysis.decisions import Decided
 from fusion_rl.arrays import Bools, Floats, Words
+from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.pipelines.orchestrator import ACCEPTED, BLOCKED_NO_SPECTRUM, VERDICT_NAMES
 from fusion_rl.domains.optical.world import World
 from fusion_rl.training.charts import COLOURS
@@ -60,8 +61,7 @@ def blocked_requests(decided: Decided) -> pd.DataFrame:
 
 def free_slots(world: World, occupied: Words) -> Bools:
     """Every slot of every link, true where it is free, [L, S]."""
-    bits = np.unpackbits(np.ascontiguousarray(occupied).view(np.uint8), axis=1, bitorder="little")
-    return np.asarray(bits[:, : world.slots] == 0)
+    return ~bitmap.unpacked(occupied, world.slots)
 
 
 def what_was_missing(world: World, free: Bools, pair: int, bandwidth_class: int) -> tuple[str, list[int]]:

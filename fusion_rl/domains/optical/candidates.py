@@ -87,8 +87,10 @@ class Tables(NamedTuple):
 
     run_value: Floats32  # [S + 1] V of a run on a link, by its length
     link_use: Floats32  # [L] room for the share of slots in use
+    hop_use: Floats32  # [max_hops] the same of the links of a path
     run_first: Ints64  # [max_hops] room for the runs around a block on the links of its path: their first slots
-    run_end: Ints64  # [max_hops] and the slots behind their last
+    run_end: Ints64  # [max_hops] the slots behind their last
+    run_whole: Floats32  # [max_hops] and their V
 
 
 class Memory(NamedTuple):
@@ -109,8 +111,10 @@ def prepare_tables(world: World) -> Tables:
     return Tables(
         run_value=ways.sum(axis=1).astype(np.float32) / np.float32(max(widths.size, 1)),
         link_use=np.zeros(world.link_length_km.size, np.float32),
+        hop_use=np.zeros(world.max_hops, np.float32),
         run_first=np.zeros(world.max_hops, np.int64),
         run_end=np.zeros(world.max_hops, np.int64),
+        run_whole=np.zeros(world.max_hops, np.float32),
     )
 
 
@@ -203,10 +207,11 @@ def describe_path(
     world: World, tables: Tables, request: Request, path: int, rank: int, width: int, row: Floats32
 ) -> None:
     """Fill in what the candidates on a path have in common, but for `path_free` and `network_utilisation`."""
-    hops = world.path_hops[path]
+    hops, first = world.path_hops[path], bitmap.index(world.link_first[path])
     total, largest, squares = np.float32(0.0), np.float32(0.0), np.float32(0.0)
-    for hop in range(world.link_first[path], world.link_first[path + 1]):
-        use = tables.link_use[world.path_links[hop]]
+    for hop in range(bitmap.index(hops)):
+        use = tables.link_use[bitmap.index(world.path_links[first + hop])]
+        tables.hop_use[hop] = use
         total += use
         largest = max(largest, use)
         squares += use * use
@@ -222,34 +227,33 @@ def describe_path(
 
 @kernel
 def find_runs(world: World, lane: Lane, tables: Tables, path: int, start: int) -> None:
-    """Leave the free run around a free slot on each link of a path in tables.run_first and tables.run_end.
-
-    They are the same for all starts of a block.
-    """
-    first = world.link_first[path]
-    for hop in range(world.path_hops[path]):
-        occupied = lane.occupied[world.path_links[first + hop]]
-        tables.run_first[hop] = bitmap.last_set(occupied, start) + 1
-        tables.run_end[hop] = bitmap.next_set(occupied, start)
+    """Leave the free run around a slot on each link of a path in the tables; it is the same for a whole block."""
+    index, first = bitmap.index, bitmap.index(world.link_first[path])
+    for hop in range(index(world.path_hops[path])):  # unsigned: signed indices are checked for counting from the end
+        occupied = lane.occupied[index(world.path_links[first + hop])]
+        run_first, run_end = bitmap.last_set(occupied, start) + 1, bitmap.next_set(occupied, start)
+        tables.run_first[hop], tables.run_end[hop] = run_first, run_end
+        tables.run_whole[hop] = tables.run_value[index(run_end - run_first)]
 
 
 @kernel
 def describe_start(world: World, tables: Tables, path: int, start: int, width: int, row: Floats32) -> None:
-    """Fill in what a start on a path adds, but for `route_loss`, once `find_runs` has been called for its block."""
-    value, end, hops, first = tables.run_value, start + width, world.path_hops[path], world.link_first[path]
+    """Fill in what a start adds, but for `route_loss`, after `describe_path` and `find_runs` of its block."""
+    value, end, hops = tables.run_value, start + width, world.path_hops[path]
     cuts, fits, small_gaps, gaps = 0, 0, 0, 0
     total, loaded, largest = np.float32(0.0), np.float32(0.0), np.float32(0.0)
     shortest_below, shortest_above = world.slots, world.slots
-    for hop in range(hops):
+    for hop in range(bitmap.index(hops)):
         below, above = start - tables.run_first[hop], tables.run_end[hop] - end
         shortest_below, shortest_above = min(shortest_below, below), min(shortest_above, above)
-        cuts += below > 0 and above > 0
-        fits += below == 0 and above == 0
-        small_gaps += 0 < below <= _SMALL_GAP or 0 < above <= _SMALL_GAP
+        # & and |, because `and` and `or` become jumps that nothing can foresee
+        cuts += (below > 0) & (above > 0)
+        fits += (below == 0) & (above == 0)
+        small_gaps += (below > 0) & (below <= _SMALL_GAP) | (above > 0) & (above <= _SMALL_GAP)
         gaps += min(below, _LONG_GAP) + min(above, _LONG_GAP)
-        loss = value[below + width + above] - value[below] - value[above]
+        loss = tables.run_whole[hop] - value[bitmap.index(below)] - value[bitmap.index(above)]
         total += loss
-        loaded += loss * tables.link_use[world.path_links[first + hop]]
+        loaded += loss * tables.hop_use[hop]
         largest = max(largest, loss)
     # A run that is free on the whole path is what the links' runs have in common.
     on_path = value[shortest_below + width + shortest_above] - value[shortest_below] - value[shortest_above]
@@ -287,14 +291,15 @@ def describe(world: World, lane: Lane, request: Request, memory: Memory, row: Fl
         find_free(world, lane, path)
         free = bitmap.count(lane.free)
         keep_usable_starts(world, lane, path, width)
-        start = bitmap.next_set(lane.free, 0)
-        if start >= world.slots:
+        first = bitmap.next_set(lane.free, 0)
+        if first >= world.slots:
             continue
         common = column
         describe_path(world, memory.tables, request, path, rank, width, row[common : common + COUNT])
         row[common + PATH_FREE] = free / np.float32(world.slots)
         row[common + NETWORK_UTILISATION] = utilisation
-        first = find_losses(world, lane, memory.routes, path, width)
+        find_losses(world, lane, memory.routes, path, first, width)
+        start = first
         while start < world.slots and column < row.size:
             last = bitmap.next_clear(lane.free, start) - 1
             step = step_to_next(start, last, memory.every_start)

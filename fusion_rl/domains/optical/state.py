@@ -11,6 +11,7 @@ import numpy as np
 from fusion_rl.arrays import AnyArray, Bytes, Floats, Ints, Ints64, Words
 from fusion_rl.domains.optical.failures import Events
 from fusion_rl.domains.optical.jit import kernel
+from fusion_rl.domains.optical.pipelines import bitmap
 from fusion_rl.domains.optical.rules import Rules
 from fusion_rl.domains.optical.world import World
 
@@ -254,5 +255,4 @@ def lightpaths_in_use(lightpaths: Lightpaths) -> tuple[Ints64, int, float]:
 
 def occupancy(state: State, world: World, lane: int = 0) -> Bytes:
     """Every slot of every link of one lane, 1 where in use, [L, S]."""
-    bits = np.unpackbits(state.occupied[lane].view(np.uint8), axis=1, bitorder="little")
-    return bits[:, : world.slots]
+    return bitmap.unpacked(state.occupied[lane], world.slots).view(np.uint8)

@@ -152,7 +152,8 @@ def assemble(
         path_hops=frozen(np.diff(candidates.link_first).astype(np.int32)),
         path_length_km=frozen(candidates.length_km.astype(np.float32)),
         path_efficiency=frozen(efficiency.astype(np.float32)),
-        path_width=frozen(width.astype(np.int32)),
+        # few bytes, because a request looks at one class of many paths; what is too wide fits nowhere either way
+        path_width=frozen(np.minimum(width, np.iinfo(np.int16).max).astype(np.int16)),
         class_gbps=frozen(class_gbps),
         link_length_km=frozen(link_length_km.astype(np.float32)),
         beyond=frozen(beyond),

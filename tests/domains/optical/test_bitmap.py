@@ -46,6 +46,17 @@ def test_bits_of_a_word_are_counted_and_found(number: int) -> None:
 
 @examples
 @given(rows(), st.data())
+def test_what_is_packed_is_unpacked_again(given_row: Any, data: st.DataObject) -> None:
+    row, slots, bits = given_row
+    count = data.draw(st.integers(1, bits))
+    here = bitmap.unpacked(row, count)
+    assert set(np.flatnonzero(here).tolist()) == {slot for slot in slots if slot < count}
+    both = np.stack([here, ~here])
+    np.testing.assert_array_equal(bitmap.unpacked(bitmap.packed(both), count), both)
+
+
+@examples
+@given(rows(), st.data())
 def test_ranges_are_set_cleared_and_noticed(given_row: Any, data: st.DataObject) -> None:
     row, slots, bits = given_row
     start = data.draw(st.integers(0, bits - 1))

@@ -272,24 +272,22 @@ def add_columns(rows: AnyArray, near: Ints, i: int, first: int, size: int, losse
 
 
 @kernel
-def find_losses(world: World, lane: Lane, memory: RouteLosses, path: int, width: int) -> int:
-    """Leave the losses of the starts in lane.free in memory.losses, from the first one on, which is returned."""
-    capacities = memory.capacities
-    first, last = bitmap.next_set(lane.free, 0), bitmap.last_set(lane.free, world.slots)
+def find_losses(world: World, lane: Lane, memory: RouteLosses, path: int, first: int, width: int) -> None:
+    """Leave the losses of the starts in lane.free, `first` and above, in memory.losses, from 0 on."""
+    capacities, last = memory.capacities, bitmap.last_set(lane.free, world.slots)
     count = find_near(world, lane.occupied, capacities, path)
     add_rows(world.slots, capacities, capacities.rows, count, first, last, width, memory.losses)
-    return first
 
 
 @kernel
 def best_start(world: World, lane: Lane, memory: RouteLosses, path: int, width: int) -> tuple[int, int]:
     """The start of least loss on a path and that loss; (NOWHERE, 0) if there is no room."""
     find_starts(world, lane, path, width)
-    start = bitmap.next_set(lane.free, 0)
-    if start >= world.slots:
+    first = bitmap.next_set(lane.free, 0)
+    if first >= world.slots:
         return NOWHERE, 0
-    first = find_losses(world, lane, memory, path, width)
-    best, least = NOWHERE, 0
+    find_losses(world, lane, memory, path, first, width)
+    start, best, least = first, NOWHERE, 0
     while start < world.slots:
         loss = memory.losses[start - first]
         if best == NOWHERE or loss < least:

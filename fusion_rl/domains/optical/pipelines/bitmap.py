@@ -25,6 +25,12 @@ def packed(slots: Bools) -> Words:
     return np.packbits(np.pad(slots, rest), axis=-1, bitorder="little").view(np.uint64)
 
 
+def unpacked(bits: Words, slots: int) -> Bools:
+    """Which of the first so many slots the sets have, [..., W] to [..., S]."""
+    every = np.unpackbits(np.ascontiguousarray(bits).view(np.uint8), axis=-1, bitorder="little")
+    return every[..., :slots].view(np.bool_)
+
+
 @kernel
 def index(number: int) -> np.uint64:
     """A number, 0 or more, to index an array with."""
@@ -49,9 +55,10 @@ def lowest_bit(word: np.uint64) -> int:
 @kernel
 def highest_bit(word: np.uint64) -> int:
     """Position of the highest set bit of one word; -1 if there is none."""
-    for shift in (1, 2, 4, 8, 16, 32):
-        word = word | (word >> np.uint64(shift))
-    return count_bits(word) - 1
+    if word == NONE:
+        return -1
+    # The exponent of the number as a float, which cannot round to the next power of two with the second bit cleared.
+    return int((np.float64(word & ~(word >> _ONE)).view(np.int64) >> 52) - 1023)
 
 
 @kernel

@@ -15,13 +15,14 @@ NOWHERE = -1
 @kernel
 def find_free(world: World, lane: Lane, path: int) -> None:
     """Leave the slots that are free on every link of a path in lane.free, [W]."""
-    free = lane.free
-    first = world.link_first[path]
-    last = world.link_first[path + 1]
+    # Unsigned, because signed indices are checked for counting from the end.
+    free, index = lane.free, bitmap.index
+    first = index(world.link_first[path])
+    last = index(world.link_first[path + 1])
     for word in range(free.size):
-        used = lane.occupied[world.path_links[first], word]
-        for hop in range(first + 1, last):
-            used |= lane.occupied[world.path_links[hop], word]
+        used = bitmap.NONE
+        for hop in range(first, last):
+            used |= lane.occupied[index(world.path_links[hop]), word]
         free[word] = ~used
 
 
