@@ -114,7 +114,11 @@ def test_every_network_preset_is_part_of_an_experiment() -> None:
     assert named == set(preset_names("network"))
 
 
-@pytest.mark.parametrize(("name", "heuristic", "codec"), some_cells())
+@pytest.mark.parametrize(
+    ("name", "heuristic", "codec"),
+    # its codec takes two minutes to compile for transmission, which `test_lightpath_actions.py` does for small networks
+    [pytest.param(*cell, marks=pytest.mark.slow if cell[0] == "nsfnet-qot" else ()) for cell in some_cells()],
+)
 def test_some_presets_heuristics_and_codecs_get_along(name: str, heuristic: str, codec: str) -> None:
     assert_codec_and_heuristic_get_along(name, heuristic, codec)
     assert_blocks_alike_twice(name, heuristic)

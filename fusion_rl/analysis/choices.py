@@ -20,10 +20,10 @@ from fusion_rl.arrays import Bools, Floats, Words
 from fusion_rl.domains.optical import candidates
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.candidates import COUNT, FEATURES, RANK, START
-from fusion_rl.domains.optical.metrics import t_half_width
 from fusion_rl.domains.optical.pipelines.spectrum import NOWHERE
 from fusion_rl.domains.optical.requests import request_at
 from fusion_rl.errors import ConfigError
+from fusion_rl.intervals import t_half_width
 from fusion_rl.training.charts import COLOURS
 from fusion_rl.training.plots import ACCENT, FAINT, INK, QUIET, draw_topology, dress, frame, map_frame
 

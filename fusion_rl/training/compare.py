@@ -9,6 +9,7 @@ from rich.console import Console
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.domains.base import Domain
 from fusion_rl.errors import UnknownNameError
+from fusion_rl.intervals import t_half_width
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.training.evaluate import Each, Evaluation, evaluate_scenarios
 from fusion_rl.training.loads import over_loads
@@ -35,8 +36,6 @@ def paired_half_width(one: Evaluation, other: Evaluation) -> float:
 
     Where neither blocks anything it is the larger of the two upper bounds.
     """
-    from fusion_rl.domains.optical.metrics import t_half_width
-
     if one.tally.blocked_requests == other.tally.blocked_requests == 0:
         return max(one.service_blocking.ci95, other.service_blocking.ci95)
     return t_half_width(one.tally.blocking_by_lane() - other.tally.blocking_by_lane())

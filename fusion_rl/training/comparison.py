@@ -14,6 +14,7 @@ from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import flatten
 from fusion_rl.envs.make import domain_of
 from fusion_rl.errors import ConfigError
+from fusion_rl.intervals import t_half_width
 from fusion_rl.tracking.base import RunLog
 from fusion_rl.training.compare import paired_half_width
 from fusion_rl.training.evaluate import DEFAULT_LANES, DEFAULT_REQUESTS, Evaluation
@@ -222,8 +223,6 @@ def paired(first: Evaluation, other: Evaluation) -> Paired:
     The ratio is that of the totals; its interval is the t interval of a ratio estimator, from the lanes' residuals.
     Source: W. Cochran, Sampling Techniques, 3rd edition, section 6.3 (1977).
     """
-    from fusion_rl.domains.optical.metrics import t_half_width
-
     theirs, ours = first.tally.blocking_by_lane(), other.tally.blocking_by_lane()
     difference, half_width = float((ours - theirs).mean()), paired_half_width(other, first)
     if not theirs.any():

@@ -18,8 +18,8 @@ from rich.console import Console
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import flatten, save_resolved
 from fusion_rl.domains.base import Estimate
-from fusion_rl.domains.optical.metrics import t_half_width
 from fusion_rl.errors import StudyError, TrainingStopped
+from fusion_rl.intervals import t_half_width
 from fusion_rl.tracking.base import BLOCKING as HEADLINE
 from fusion_rl.tracking.base import RunLog, RunRecord, RunStatus
 from fusion_rl.training.description import loads_of

@@ -325,6 +325,27 @@ def test_a_training_that_is_killed_again_and_again_equals_the_uninterrupted_one(
     assert met >= 0.75 * kills
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "score",
+    [
+        {"score": "mlp"},
+        {"score": "slot-capacity"},
+        {"score": "slot-capacity-known-holding", "observation": "spectrum-known-holding"},
+    ],
+    ids=lambda score: score["score"],
+)
+def test_any_score_whose_evolution_is_killed_again_and_again_equals_the_uninterrupted_one(
+    score: dict[str, object], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ALGORITHMS, "evolution", ALGORITHMS["evolution"] | score)
+    every = {"checkpoint_every": 10_000, "eval_every": 50_000}
+    config = tiny_config(folder, "evolution", timesteps=300_000, **every)
+    met = assert_killing_changes_nothing(folder, config, kills=5, within_s=(1.0, 6.0))
+    print(f"{score['score']}: {met} of 5 kills met a process at work")
+    assert met >= 4
+
+
 def test_the_command_goes_on_with_a_run_and_lists_it(
     folder: Path,
     whole: Callable[[str], RunResult],

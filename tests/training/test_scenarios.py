@@ -8,7 +8,7 @@ import pytest
 
 from fusion_rl.config.experiment import ExperimentConfig
 from fusion_rl.config.load import load
-from fusion_rl.domains.optical.metrics import t_half_width
+from fusion_rl.intervals import t_half_width
 from fusion_rl.testing import tiny
 from fusion_rl.tracking.mlflow_store import open_store
 from fusion_rl.training.evaluate import evaluate, evaluate_scenarios

@@ -21,6 +21,7 @@ from fusion_rl.domains.optical.pipelines.orchestrator import (
 )
 from fusion_rl.domains.optical.state import COUNTERS
 from fusion_rl.errors import SimulationError
+from fusion_rl.intervals import t_half_width
 
 BATCHES = 32  # of one lane
 LANES_ENOUGH = 8
@@ -70,15 +71,6 @@ def ratio_estimate(parts: Floats, totals: Floats) -> Estimate:
     ratios = top[bottom > 0] / bottom[bottom > 0]
     mean = float(parts.sum() / totals.sum()) if totals.sum() > 0 else float("nan")
     return Estimate(mean, t_half_width(ratios), ratios.size, "independent lanes" if by_lane else "batch means")
-
-
-def t_half_width(values: Floats) -> float:
-    """Half-width of the 95 % t interval of a mean of independent values; nan for fewer than two."""
-    from scipy.stats import t
-
-    if values.size < 2:
-        return float("nan")
-    return float(t.ppf(0.975, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
 
 
 class Tally:

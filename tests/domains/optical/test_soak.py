@@ -10,10 +10,11 @@ from fusion_rl.arrays import Floats
 from fusion_rl.config.load import load
 from fusion_rl.domains.optical import state as lane_state
 from fusion_rl.domains.optical.heuristics import HEURISTICS
-from fusion_rl.domains.optical.metrics import Gauge, t_half_width
+from fusion_rl.domains.optical.metrics import Gauge
 from fusion_rl.domains.optical.rollout import CHUNK, LaneServer
 from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.setting import prepare as prepare_setting
+from fusion_rl.intervals import t_half_width
 
 LOAD_ERLANG = 250.0
 WARMUP_CHUNKS = 4  # of 4096 requests, in each of which services come and go more than twenty times over

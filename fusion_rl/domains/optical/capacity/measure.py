@@ -15,11 +15,12 @@ import numpy as np
 from scipy.optimize import brentq
 
 from fusion_rl.arrays import Ints64
-from fusion_rl.domains.optical.metrics import Estimate, none_seen, t_half_width
+from fusion_rl.domains.optical.metrics import Estimate, none_seen
 from fusion_rl.domains.optical.setting import Setting
 from fusion_rl.domains.optical.traces import TraceStream
 from fusion_rl.domains.optical.traffic import Stream, TrafficModel
 from fusion_rl.errors import ConfigError
+from fusion_rl.intervals import t_half_width
 
 _LEAST_BLOCKED = 20  # requests that must be blocked for a load to be told apart
 _STEP = 1.25  # between loads until they are on both sides of the one looked for
