@@ -268,7 +268,7 @@ def _carried(
     measured: dict[float, float],
     size: dict[str, Any],
 ) -> "LoadAt | str":
-    """The load at which a policy blocks a share of the requests, looked for from the nearest that was measured."""
+    """The load at which a policy blocks a share of the requests, looked for between those measured, or from one."""
     from fusion_rl.domains.optical.capacity.measure import Method, Size, load_at, nothing
 
     def blocked(setting: Any, number: int, asked: "Size", prepared: None) -> Any:
@@ -279,7 +279,7 @@ def _carried(
     setting = domain_of(config).prepare(at_loads(config, scenario, [start]))
     whole = Size(size["requests"] * len(seeds), size["lanes"] * len(seeds), seeds[0], size["threads"])
     try:
-        return load_at(setting, Method("policy", policy.name, nothing, blocked), share, whole)
+        return load_at(setting, Method("policy", policy.name, nothing, blocked), share, whole, known=measured)
     except ConfigError as error:
         return str(error)
 

@@ -3,13 +3,14 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion_rl.arrays import frozen
+from fusion_rl.arrays import Ints64, frozen
 from fusion_rl.domains.optical import capacity
 from fusion_rl.domains.optical.capacity import cut_bound, cut_set, defragmentation, node_cuts, slot_counts
 from fusion_rl.domains.optical.capacity.measure import Size, at_load, blocking, load_at, measure
@@ -281,6 +282,25 @@ def test_the_load_at_a_share_blocks_that_share() -> None:
     assert load_at(at_load(setting, 0, 3 * found.load_erlang), method, 0.05, SMALL).load_erlang == pytest.approx(
         found.load_erlang, rel=0.02
     ), "wherever the search begins"
+
+
+def test_what_was_measured_before_is_not_measured_again() -> None:
+    setting, asked = tiny.setting(slots=16), list[float]()
+
+    def blocked(at: Setting, scenario: int, size: Size, prepared: Any) -> Ints64:
+        asked.append(at.scenarios[scenario].load_erlang)
+        return method.blocked(at, scenario, size, method.prepare(at, scenario, size))
+
+    method = capacity.find("ksp-ff")
+    whole = load_at(setting, replace(method, blocked=blocked, prepare=lambda *_: None), 0.05, SMALL)
+    far, loads = max(asked), [0.8 * whole.load_erlang, 1.1 * whole.load_erlang]
+    known = {load: blocking(measure(at_load(setting, 0, load), method, SMALL), SMALL).mean for load in loads}
+    before = len(asked)
+    again = load_at(setting, replace(method, blocked=blocked, prepare=lambda *_: None), 0.05, SMALL, known=known)
+    assert again.load_erlang == pytest.approx(whole.load_erlang, rel=0.01)
+    assert not set(asked[before:]) & set(loads)
+    assert max(asked[before:]) < far
+    assert len(asked) - before < before
 
 
 def test_what_cannot_be_asked_is_refused() -> None:

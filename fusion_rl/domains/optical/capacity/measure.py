@@ -6,9 +6,11 @@ method and every load meet the same random numbers, so differences are not due t
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -142,7 +144,14 @@ class LoadAt:
     blocking: Estimate
 
 
-def load_at(setting: Setting, method: Method, share: float, size: Size, scenario: int = 0) -> LoadAt:
+def load_at(
+    setting: Setting,
+    method: Method,
+    share: float,
+    size: Size,
+    scenario: int = 0,
+    known: Mapping[float, float] = MappingProxyType({}),
+) -> LoadAt:
     """Find the load at which a method blocks a share of the requests.
 
     Args:
@@ -151,6 +160,7 @@ def load_at(setting: Setting, method: Method, share: float, size: Size, scenario
         share: service blocking that is looked for, above 0 and below 1.
         size: traffic that is served at each load.
         scenario: its position in the setting.
+        known: load -> what the method blocks of this traffic, as far as it was measured before.
 
     Raises:
         ConfigError: the traffic is too little for the share, no such load was found, or the scenario is a trace.
@@ -162,11 +172,19 @@ def load_at(setting: Setting, method: Method, share: float, size: Size, scenario
     def found(load_erlang: float) -> Estimate:
         return blocking(method.blocked(at_load(setting, scenario, load_erlang), 0, size, prepared), size)
 
-    def too_much(log_load: float) -> float:
+    def above_share(blocked: float) -> float:
         # half a request more, for the logarithm of none
-        return math.log((found(math.exp(log_load)).mean + 0.5 / counted) / share)
+        return math.log((blocked + 0.5 / counted) / share)
 
-    low, high = _around(too_much, math.log(setting.scenarios[scenario].load_erlang), share)
+    above = {math.log(load_erlang): above_share(blocked) for load_erlang, blocked in known.items()}
+
+    def too_much(log_load: float) -> float:
+        if log_load not in above:
+            above[log_load] = above_share(found(math.exp(log_load)).mean)
+        return above[log_load]
+
+    between = [(low, high) for low, high in pairwise(sorted(above)) if above[low] < 0 <= above[high]]
+    low, high = between[0] if between else _around(too_much, math.log(setting.scenarios[scenario].load_erlang), share)
     load = math.exp(brentq(too_much, low, high, xtol=_TOLERANCE))
     slope = (found(load * _NEAR).mean - found(load / _NEAR).mean) / (load * _NEAR - load / _NEAR)
     there = found(load)
