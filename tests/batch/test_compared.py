@@ -38,7 +38,9 @@ def test_a_plan_comes_to_trainings_that_its_page_says_how_to_run(name: str) -> N
     assert f"| `{name}` |" in (STUDIES / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["published_settings", "large_networks", "one_model_many_loads"])
+@pytest.mark.parametrize(
+    "name", ["published_settings", "large_networks", "one_model_many_loads", "learners_over_seeds"]
+)
 def test_a_page_of_comparisons_has_every_figure_that_is_expected(name: str) -> None:
     text = (STUDIES / name / "README.md").read_text()
     expected = json.loads((STUDIES / name / "expected.json").read_text())
