@@ -15,8 +15,9 @@ from fusion_rl.config.load import load
 from fusion_rl.training.run import train
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
-COMPARED, SETTINGS = STUDIES / "algorithms_compared", STUDIES / "published_settings"
+COMPARED = STUDIES / "algorithms_compared"
 LEARNED = STUDIES / "what_the_score_learned"
+SIDE_BY_SIDE = ["published_settings", "large_networks", "one_model_many_loads", "learners_over_seeds"]
 EXPECTED: dict[str, Any] = json.loads((COMPARED / "expected.json").read_text())
 
 
@@ -38,9 +39,7 @@ def test_a_plan_comes_to_trainings_that_its_page_says_how_to_run(name: str) -> N
     assert f"| `{name}` |" in (STUDIES / "README.md").read_text()
 
 
-@pytest.mark.parametrize(
-    "name", ["published_settings", "large_networks", "one_model_many_loads", "learners_over_seeds"]
-)
+@pytest.mark.parametrize("name", SIDE_BY_SIDE)
 def test_a_page_of_comparisons_has_every_figure_that_is_expected(name: str) -> None:
     text = (STUDIES / name / "README.md").read_text()
     expected = json.loads((STUDIES / name / "expected.json").read_text())
@@ -70,10 +69,11 @@ def test_the_cheapest_row_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_the_shortest_training_on_a_published_setting_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", SIDE_BY_SIDE)
+def test_a_short_training_of_a_study_repeats(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    expected = json.loads((SETTINGS / "expected.json").read_text())["training"]
-    job = next(job for job in jobs_of(*read_plan(SETTINGS / "plan.yaml")) if job.name == expected["job"])
+    expected = json.loads((STUDIES / name / "expected.json").read_text())["training"]
+    job = next(job for job in jobs_of(*read_plan(STUDIES / name / "plan.yaml")) if job.name == expected["job"])
     assert job.config is not None
     here = {"tracking_dir": str(tmp_path), "progress": False}
     config = job.config.model_copy(update={"execution": job.config.execution.model_copy(update=here)})
